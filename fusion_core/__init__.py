@@ -1,0 +1,1 @@
+"""Fusion Lens: see why a fused multimodal model fails."""
