@@ -82,11 +82,17 @@ class TokenAxis:
 
 @dataclass(frozen=True)
 class ModalityInputs:
-    """One modality's continuous input: `values [B, ...]`, `mask bool [B, T]` (valid positions), `axes` one per record."""
+    """One modality's continuous input, before its encoder.
+
+    values: word-piece embeddings `[B, P, d]`, pixels `[B, 3, S, S]` or log-mel `[B, 80, F]`.
+    mask: valid positions along the values' own axis, `bool [B, P]`; all False where the modality is absent.
+    groups: which word each piece belongs to, `[B, P]`, -1 for none (text only).
+    """
 
     values: Tensor
     mask: Tensor
     axes: tuple[TokenAxis | None, ...]
+    groups: Tensor | None = None
 
     @property
     def presence(self) -> Tensor:

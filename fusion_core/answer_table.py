@@ -1,0 +1,62 @@
+"""Answers of a whole record set as one small table, saved beside the records with what it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fusion_core.answers import Answer, Failure
+from fusion_core.encoders.source import hash_file
+from fusion_core.errors import FusionError
+
+COLUMNS = ["id", "strategy", "status", "code", "prediction", "confidence", "label", "correct"]
+FILE_NAME = "answers.parquet"
+
+
+def answer_table(answers: Iterable[Answer | Failure]) -> pd.DataFrame:
+    """Return one row per answer or error, in order, with the columns of `COLUMNS`; `confidence` is a probability."""
+    rows = [
+        (a.id, a.strategy, "error", a.code, None, None, None, None)
+        if isinstance(a, Failure)
+        else (
+            a.record.id,
+            a.strategy,
+            "ok",
+            None,
+            a.prediction.top,
+            a.prediction.confidence,
+            a.record.label,
+            a.prediction.correct,
+        )
+        for a in answers
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def save_answers(table: pd.DataFrame, bundle: Path, records: Path) -> None:
+    """Save a table beside its records, marked with the hashes of the model and the metadata it was made from."""
+    marked = pa.Table.from_pandas(table, preserve_index=False)
+    pq.write_table(marked.replace_schema_metadata(_marks(bundle, records)), records / FILE_NAME, compression="zstd")
+
+
+def load_answers(bundle: Path, records: Path) -> pd.DataFrame | None:
+    """Return the saved table; None when there is none, or it was made from another model or other records."""
+    path = records / FILE_NAME
+    if not path.is_file():
+        return None
+    try:
+        table = pq.read_table(path)
+        marks = {k: v for k, v in (table.schema.metadata or {}).items() if k in (b"model", b"records")}
+        wanted = {k.encode(): v.encode() for k, v in _marks(bundle, records).items()}
+    except (pa.ArrowException, OSError, FusionError):
+        return None
+    return table.to_pandas() if marks == wanted else None
+
+
+def _marks(bundle: Path, records: Path) -> dict[str, str]:
+    metadata = next(iter(sorted(records.glob("metadata.*"))))
+    return {"model": hash_file(bundle / "model.json"), "records": hash_file(metadata)}

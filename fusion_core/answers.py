@@ -1,0 +1,96 @@
+"""Answers for whole record sets: every row ends as an answer or as an error with a code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+
+from fusion_core.errors import RecordError
+from fusion_core.model import FusedModel
+from fusion_core.types import Inputs, Prediction, Record, Refusal
+
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one strategy said about one record."""
+
+    record: Record
+    strategy: str
+    prediction: Prediction
+    present: tuple[str, ...]
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row without an answer; `strategy` is None when the record itself could not be read."""
+
+    id: str
+    strategy: str | None
+    code: str
+    message: str
+
+
+def answer_rows(
+    model: FusedModel, rows: Iterable[Record | Refusal], strategies: Sequence[str], batch: int = BATCH
+) -> Iterator[Answer | Failure]:
+    """Answer rows in their order under each strategy; one bad record never takes others with it."""
+    pending = iter(rows)
+    while chunk := list(islice(pending, batch)):
+        yield from _answer_chunk(model, chunk, strategies)
+
+
+def _answer_chunk(
+    model: FusedModel, chunk: Sequence[Record | Refusal], strategies: Sequence[str]
+) -> Iterator[Answer | Failure]:
+    good: list[Record] = []
+    failures: dict[int, Failure] = {}
+    for place, row in enumerate(chunk):
+        if isinstance(row, Refusal):
+            failures[place] = Failure(row.id, None, row.code, row.message)
+            continue
+        try:
+            _readable(model, row)
+        except RecordError as error:
+            failures[place] = Failure(row.id, None, error.code, str(error))
+            continue
+        good.append(row)
+    answers = iter(_answer_good(model, good, strategies) if good else ())
+    for place in range(len(chunk)):
+        if place in failures:
+            yield failures[place]
+        else:
+            yield from next(answers)
+
+
+def _readable(model: FusedModel, record: Record) -> None:
+    """Raise RecordError when the record has nothing the model reads or cannot be decoded."""
+    if not set(record.present()) & set(model.modalities):
+        raise RecordError(f"the record has none of {', '.join(model.modalities)}", "record_empty", record.id)
+    model.prepare([record])
+
+
+def _answer_good(
+    model: FusedModel, records: Sequence[Record], strategies: Sequence[str]
+) -> Iterator[list[Answer | Failure]]:
+    inputs = model.prepare(records)
+    with torch.no_grad():
+        tokens = model.encode(inputs)
+        logits = {s: model.fuse(tokens, s) for s in strategies}
+    for row, record in enumerate(records):
+        yield [_answer(model, record, s, logits[s][row], inputs, row) for s in strategies]
+
+
+def _answer(
+    model: FusedModel, record: Record, strategy: str, logits: torch.Tensor, inputs: Inputs, row: int
+) -> Answer | Failure:
+    if not bool(torch.isfinite(logits).all()):
+        message = f"{strategy} answered with NaN or infinity"
+        return Failure(record.id, strategy, "nonfinite_output", message)
+    prediction = Prediction(logits.double().softmax(0).numpy(), model.classes, record.label)
+    return Answer(record, strategy, prediction, tuple(inputs.axes(row)), inputs.notes[row])

@@ -1,0 +1,115 @@
+"""The whole capture story: attention that is ours, probes it passes through, and tapes that listen.
+
+A `Probe` is a named identity. While a tape is open in the current context (`with capture() as tape:`), every probe
+writes what passes through it; otherwise it costs nothing. The tape lives in a `ContextVar`, so two sessions that
+share a model never mix their captures. A worker thread does not inherit it: open the tape where the model is fused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Kind = Literal["attention", "gate"]
+Segments = tuple[tuple[str, int], ...]  # names and lengths of the parts of a token axis, in order
+Edit = Callable[["Probe", Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Captured:
+    """Weights `[B, H, T_q, T_k]` that passed a probe, and what their two token axes are made of."""
+
+    site: str
+    layer: int
+    kind: Kind
+    weights: Tensor
+    query: Segments
+    key: Segments
+
+
+@dataclass
+class Tape:
+    """What the probes wrote while it was open, in order; `edit` may replace weights on their way."""
+
+    edit: Edit | None = None
+    captured: list[Captured] = field(default_factory=list)
+
+
+_open_tape: ContextVar[Tape | None] = ContextVar("open_tape", default=None)
+
+
+@contextmanager
+def capture(edit: Edit | None = None) -> Iterator[Tape]:
+    """Open a tape for the current context; `edit(probe, weights, allowed)` returns the weights to go on with."""
+    tape = Tape(edit)
+    token = _open_tape.set(tape)
+    try:
+        yield tape
+    finally:
+        _open_tape.reset(token)
+
+
+class Probe(nn.Module):
+    """A named identity for attention weights or gates."""
+
+    def __init__(self, site: str, layer: int, kind: Kind = "attention") -> None:
+        super().__init__()
+        self.site, self.layer, self.kind = site, layer, kind
+
+    def forward(self, weights: Tensor, allowed: Tensor, query: Segments, key: Segments) -> Tensor:
+        """Pass `weights [B, H, T_q, T_k]` on; `allowed bool [B, 1, 1, T_k]` says which keys exist."""
+        tape = _open_tape.get()
+        if tape is None:
+            return weights
+        if tape.edit is not None:
+            weights = tape.edit(self, weights, allowed)
+        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key))
+        return weights
+
+
+def uniform(probe: Probe, weights: Tensor, allowed: Tensor) -> Tensor:
+    """Replace attention by equal shares over the keys that exist (an `edit` for `capture`); gates pass."""
+    if probe.kind != "attention":
+        return weights
+    share = allowed.to(weights.dtype)
+    return (share / share.sum(dim=-1, keepdim=True).clamp(min=1.0)).expand_as(weights)
+
+
+class Attention(nn.Module):
+    """Multi-head scaled dot-product attention (Vaswani 2017) whose weights pass a probe.
+
+    Keys that do not exist get weight 0 after the softmax too: with every key masked a softmax alone is uniform and
+    leaks. The output has no bias, so attending to nothing adds exactly nothing.
+    """
+
+    def __init__(self, width: int, heads: int, probe: Probe, inner: int | None = None) -> None:
+        super().__init__()
+        inner = inner or width
+        if inner % heads:
+            raise ValueError(f"attention width {inner} is not a multiple of its {heads} heads")
+        self.heads = heads
+        self.query = nn.Linear(width, inner)
+        self.key = nn.Linear(width, inner)
+        self.value = nn.Linear(width, inner)
+        self.out = nn.Linear(inner, width, bias=False)
+        self.probe = probe
+
+    def forward(self, query: Tensor, key: Tensor, mask: Tensor, queries: Segments, keys: Segments) -> Tensor:
+        """Attend from `query [B, T_q, D]` to `key [B, T_k, D]` where `mask bool [B, T_k]`; return `[B, T_q, D]`."""
+        q, k, v = self._split(self.query(query)), self._split(self.key(key)), self._split(self.value(key))
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        allowed = mask[:, None, None, :]
+        floor = torch.finfo(scores.dtype).min
+        weights = torch.where(allowed, scores.masked_fill(~allowed, floor).softmax(dim=-1), 0.0)
+        weights = self.probe(weights, allowed, queries, keys)
+        return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

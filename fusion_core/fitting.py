@@ -1,0 +1,131 @@
+"""From labelled records to a bundle on disk: read, encode, train every strategy, save."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+
+from fusion_core.bundle import save
+from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, EncoderSource
+from fusion_core.encoders.source import parse_sources
+from fusion_core.encoders.stack import EncoderStack
+from fusion_core.errors import CallError
+from fusion_core.fit import FitSettings, class_list, draw_background, train_head
+from fusion_core.fusion import Head, strategy
+from fusion_core.lines import Line
+from fusion_core.model import Fitted, FusedModel
+from fusion_core.records import read
+from fusion_core.tokens import Progress, TokenSet, encode_records
+from fusion_core.types import MODALITIES, Record, Refusal
+
+EVERY_NTH_VALIDATES = 5
+
+
+def fit_bundle(
+    records: Path,
+    out: Path,
+    validation: Path | None = None,
+    strategies: str = "all",
+    encoders: Path | None = None,
+    seed: int = 0,
+    roots: EncoderRoots | None = None,
+    progress: Progress | None = None,
+) -> tuple[Line, list[Refusal]]:
+    """Fit a bundle from a record set and save it; return the closing line and the rows that were refused.
+
+    Raises CallError when records or classes are too few, or a name is unknown.
+    """
+    names = strategy_names(strategies)
+    rows = [r for r in read(records).rows]
+    held = [r for r in read(validation).rows] if validation else []
+    refused = [r for r in (*rows, *held) if isinstance(r, Refusal)]
+    train = [r for r in rows if isinstance(r, Record) and r.label is not None]
+    tested = [r for r in held if isinstance(r, Record) and r.label is not None]
+    if not validation:
+        tested = train[::EVERY_NTH_VALIDATES]
+        train = [r for k, r in enumerate(train) if k % EVERY_NTH_VALIDATES]
+    classes = class_list([r.label for r in train])
+    stack = EncoderStack(_sources(encoders, train), roots)
+    train_tokens, failed = encode_records(stack, train, progress)
+    test_tokens, failed_tests = encode_records(stack, tested, progress)
+    model = fit_model(out.name, names, classes, stack, train_tokens, test_tokens, FitSettings(seed=seed), progress)
+    save(model, out)
+    return fit_line(model, out), [*refused, *failed, *failed_tests]
+
+
+def fit_model(
+    name: str,
+    strategies: Sequence[str],
+    classes: Sequence[str],
+    stack: EncoderStack,
+    train: TokenSet,
+    validation: TokenSet,
+    settings: FitSettings,
+    progress: Progress | None = None,
+) -> FusedModel:
+    """Train strategies on tokens; the default strategy is the one with the best validation accuracy."""
+    heads: dict[str, Head] = {}
+    fitted: dict[str, Fitted] = {}
+    for strategy_name in strategies:
+
+        def tell(what: str, done: int, total: int, named: str = strategy_name) -> None:
+            if progress:
+                progress(f"{named}: {what}", done, total)
+
+        heads[strategy_name], fitted[strategy_name] = train_head(
+            strategy_name, stack.specs, classes, train, validation, settings, tell
+        )
+    best = max(fitted, key=lambda s: fitted[s].validation_accuracy)
+    background = draw_background(train, settings.seed)
+    return FusedModel(name, classes, stack, heads, fitted, background, best)
+
+
+def strategy_names(argument: str) -> list[str]:
+    """Read `all` or names separated by commas; raises CallError for an unknown strategy."""
+    if argument == "all":
+        return list(strategy)
+    names = [part.strip() for part in argument.split(",") if part.strip()]
+    for name in names:
+        strategy[name]
+    if not names:
+        raise CallError("no strategy was named; give all, or names separated by commas")
+    return names
+
+
+def fit_line(model: FusedModel, out: Path) -> Line:
+    """Return the closing line of a fit."""
+    return {
+        "kind": "fit",
+        "out": out.name,
+        "strategies": {
+            name: {
+                "parameters": f.parameters,
+                "validation_accuracy": round(f.validation_accuracy, 4),
+                "interval": [round(bound, 4) for bound in f.interval],
+                "chance": round(f.chance, 4),
+                "status": f.status,
+                "seconds": round(f.seconds, 1),
+            }
+            for name, f in model.fitted.items()
+        },
+    }
+
+
+def _sources(file: Path | None, records: Sequence[Record]) -> dict[str, EncoderSource]:
+    """Return an encoder per modality: those of the file, else the defaults for what the records have."""
+    present = {m for r in records for m in r.present()}
+    chosen = {m: DEFAULT_SOURCES[m] for m in MODALITIES if m in present}
+    if file is not None:
+        try:
+            given = parse_sources(json.loads(file.read_text("utf-8")))
+        except (OSError, ValueError) as error:
+            raise CallError(f"encoder file {file.name!r} cannot be read as JSON") from error
+        for m, source in given.items():
+            chosen.pop(m, None)
+            if source is not None:
+                chosen[m] = source
+    if not chosen:
+        raise CallError("the records have no modality with an encoder")
+    return {m: chosen[m] for m in MODALITIES if m in chosen}

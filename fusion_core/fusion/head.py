@@ -1,0 +1,195 @@
+"""What every fusion strategy shares: settings, the common front, pooling, and the two-step head.
+
+A head works in two steps, `project` (each modality by itself) and `combine` (all together), so that a ledger projects
+33 distinct token sets once instead of 225.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from fusion_core.attention import Attention, Probe, Segments
+from fusion_core.errors import CallError
+from fusion_core.registry import Registry
+from fusion_core.types import MODALITIES, AxisKind, Tokens
+
+
+@dataclass(frozen=True)
+class TokenSpec:
+    """What a head must know of a modality's tokens: width, kind of axis, and grid of patches."""
+
+    width: int
+    kind: AxisKind
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class HeadSettings:
+    """Size of a head."""
+
+    width: int = 128
+    heads: int = 4
+    layers: int = 2
+    dropout: float = 0.3
+
+
+@dataclass(frozen=True)
+class HeadOutput:
+    """`logits [B, C]` and what each modality says by itself, `auxiliary[m] [B, C]` (a training aid)."""
+
+    logits: Tensor
+    auxiliary: dict[str, Tensor]
+
+
+def masked_mean(tokens: Tokens) -> Tensor:
+    """Return the mean of the valid tokens, `[B, D]`; zeros where there are none."""
+    valid = tokens.mask[..., None].to(tokens.values.dtype)
+    return (tokens.values * valid).sum(1) / valid.sum(1).clamp(min=1.0)
+
+
+class Front(nn.Module):
+    """One modality's tokens in the head's space: `LN(H W + b) + e + p` (modality and position embeddings).
+
+    Positions are learned rows and columns for a grid and scaled sinusoids for words and frames. Values of tokens that
+    are not valid never enter (`torch.where`: 0 x NaN would be NaN).
+    """
+
+    def __init__(self, spec: TokenSpec, width: int) -> None:
+        super().__init__()
+        self.spec = spec
+        self.linear = nn.Linear(spec.width, width)
+        self.norm = nn.LayerNorm(width)
+        self.modality = nn.Parameter(torch.randn(width) * 0.02)
+        if spec.grid:
+            self.rows = nn.Parameter(torch.randn(spec.grid[0], width) * 0.3)
+            self.columns = nn.Parameter(torch.randn(spec.grid[1], width) * 0.3)
+        else:
+            self.gain = nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        """Project `tokens [B, T, D_m]` to `[B, T, D]`; invalid positions become zeros."""
+        valid = tokens.mask[..., None]
+        clean = torch.where(valid, tokens.values, 0.0)
+        placed = self.norm(self.linear(clean)) + self.modality + self.position(clean.shape[1])
+        return Tokens(torch.where(valid, placed, 0.0), tokens.mask)
+
+    def position(self, length: int) -> Tensor:
+        """Return position embeddings `[T, D]`."""
+        if self.spec.grid:
+            return (self.rows[:, None] + self.columns[None]).flatten(0, 1)
+        return self.gain * sinusoids(length, self.norm.normalized_shape[0]).to(self.gain)
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Return fixed position waves `[T, D]` (Vaswani 2017)."""
+    rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
+    angle = torch.arange(length)[:, None] * rate
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class Head(nn.Module):
+    """A fusion strategy with its weights. Subclasses write `combine`."""
+
+    def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:
+        super().__init__()
+        self.modalities = tuple(m for m in MODALITIES if m in specs)
+        self.settings = settings
+        self.specs = {m: specs[m] for m in self.modalities}
+        self.front = nn.ModuleDict({m: Front(specs[m], settings.width) for m in self.modalities})
+        self.auxiliary = nn.ModuleDict({m: nn.Linear(settings.width, classes) for m in self.modalities})
+
+    def forward(self, tokens: Mapping[str, Tokens]) -> HeadOutput:
+        """Fuse `tokens[m] [B, T_m, D_m]` of every modality the head was built for."""
+        return self.combine(self.project(tokens))
+
+    def project(self, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
+        """Bring each modality into the head's space, `[B, T_m, D]`, in the head's own order of modalities."""
+        for m in self.modalities:
+            if m not in tokens:
+                raise CallError(f"{m} tokens were not given; pass them with an all-False mask where {m} is absent")
+            given, wanted = tokens[m].values.shape[-1], self.specs[m].width
+            if given != wanted:
+                raise CallError(f"{m} tokens have {given} dims but the strategy was built for {wanted}")
+        return {m: self.front[m](tokens[m]) for m in self.modalities}
+
+    def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
+        """Fuse projected tokens into logits."""
+        raise RuntimeError(f"{type(self).__name__} does not define combine")
+
+    def speak_alone(self, projected: Mapping[str, Tokens]) -> dict[str, Tensor]:
+        """Return each modality's own logits `[B, C]` from its pooled tokens."""
+        return {m: self.auxiliary[m](masked_mean(projected[m])) for m in self.modalities}
+
+    def parameter_count(self) -> int:
+        """Return the number of trained weights."""
+        return sum(p.numel() for p in self.parameters())
+
+
+class SharedDropout(nn.Module):
+    """Dropout that drops a feature from all tokens of a record alike (Gal & Ghahramani 2016): cheap on long axes."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop features of `x [B, T, D]` while training."""
+        if not self.training or self.share == 0.0:
+            return x
+        kept = torch.rand(x.shape[0], 1, x.shape[2]) >= self.share
+        return x * (kept / (1.0 - self.share))
+
+
+class FeedForward(nn.Module):
+    """The position-wise half of a transformer block, pre-norm, with its residual."""
+
+    def __init__(self, settings: HeadSettings, ratio: int = 2) -> None:
+        super().__init__()
+        width = settings.width
+        self.net = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, ratio * width),
+            nn.GELU(),
+            SharedDropout(settings.dropout),
+            nn.Linear(ratio * width, width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x + net(x)`, `[B, T, D]`."""
+        return x + self.net(x)
+
+
+class SelfBlock(nn.Module):
+    """A pre-norm transformer block over one token axis."""
+
+    def __init__(self, site: str, layer: int, settings: HeadSettings, ratio: int = 2) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(settings.width)
+        self.attention = Attention(settings.width, settings.heads, Probe(site, layer))
+        self.feed_forward = FeedForward(settings, ratio)
+
+    def forward(self, x: Tensor, mask: Tensor, segments: Segments, only_first: bool = False) -> Tensor:
+        """Update `x [B, T, D]` from itself where `mask bool [B, T]`.
+
+        `only_first` updates and returns just the first segment: the others would feed nothing.
+        """
+        normed = self.norm(x)
+        queries = segments[:1] if only_first else segments
+        length = sum(count for _, count in queries)
+        attended = self.attention(normed[:, :length], normed, mask, queries, segments)
+        return self.feed_forward(x[:, :length] + attended)
+
+
+def classifier(width: int, hidden: int, classes: int, dropout: float) -> nn.Sequential:
+    """Return the two-layer perceptron that ends a head: `[B, width] -> [B, C]`."""
+    return nn.Sequential(
+        nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
+    )
+
+
+strategy: Registry[type[Head]] = Registry("strategy")

@@ -1,0 +1,34 @@
+"""Late fusion: every modality decides by itself; the decisions are averaged with learned weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from fusion_core.fusion.head import Head, HeadOutput, HeadSettings, TokenSpec, classifier, masked_mean, strategy
+from fusion_core.types import Tokens
+
+
+@strategy("late")
+class Late(Head):
+    """`sum_m w_m l_m`, w = softmax of learned weights over the modalities present. Additive: EMAP(f) = f."""
+
+    def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:
+        super().__init__(specs, classes, settings)
+        width = settings.width
+        self.auxiliary = nn.ModuleDict(
+            {m: classifier(width, 2 * width, classes, settings.dropout) for m in self.modalities}
+        )
+        self.weights = nn.Parameter(torch.zeros(len(self.modalities)))
+        self.scale = nn.Parameter(torch.tensor(float(len(self.modalities))))
+
+    def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
+        """Average the modalities' own logits over those present; nothing present gives zeros."""
+        alone = {m: self.auxiliary[m](masked_mean(projected[m])) for m in self.modalities}
+        present = torch.stack([projected[m].mask.any(dim=1) for m in self.modalities], dim=1)
+        weights = torch.where(present, self.weights.exp(), 0.0)
+        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12)
+        stacked = torch.stack([alone[m] for m in self.modalities], dim=1)
+        return HeadOutput(self.scale * (weights[..., None] * stacked).sum(dim=1), alone)

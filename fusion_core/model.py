@@ -1,0 +1,144 @@
+"""A fused model: frozen encoders, one trained head per fusion strategy, and the background it is explained against."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fusion_core.encoders.stack import EncoderStack
+from fusion_core.errors import CallError, RecordError
+from fusion_core.fusion import Head
+from fusion_core.types import Inputs, Record, Tokens
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a strategy's head came to be, and how good it is on the validation records.
+
+    interval: 95 % Wilson interval of the validation accuracy. status: `trained`, `distilled`, or `chance` when the
+    interval does not lie above chance (the share of the largest class).
+    """
+
+    strategy: str
+    parameters: int
+    validation_accuracy: float
+    interval: tuple[float, float]
+    validation_records: int
+    training_records: int
+    chance: float
+    status: str
+    seed: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Background:
+    """Real training records as tokens: the donors of removed modalities and the baseline of attributions."""
+
+    tokens: dict[str, Tokens]
+
+    @property
+    def size(self) -> int:
+        """Number of donors."""
+        return next(iter(self.tokens.values())).values.shape[0]
+
+    def mean_token(self, modality: str) -> Tensor:
+        """Return the mean valid token of a modality, `[D]`."""
+        tokens = self.tokens[modality]
+        return tokens.values[tokens.mask].mean(dim=0)
+
+
+class FusedModel:
+    """`prepare`, `encode` and `fuse` over strategies that share one set of tokens."""
+
+    def __init__(
+        self,
+        name: str,
+        classes: Sequence[str],
+        stack: EncoderStack,
+        heads: Mapping[str, Head],
+        fitted: Mapping[str, Fitted],
+        background: Background,
+        default_strategy: str,
+    ) -> None:
+        self.name, self.classes, self.stack = name, tuple(classes), stack
+        self.heads, self.fitted, self.background = dict(heads), dict(fitted), background
+        self.modalities = stack.modalities
+        self.strategies = tuple(heads)
+        self.default_strategy = default_strategy
+        self._ranges: dict[str, float] = {}
+        for head in self.heads.values():
+            head.eval().requires_grad_(False)
+
+    def prepare(self, records: Sequence[Record]) -> Inputs:
+        """Decode and preprocess records; raises RecordError, with the record's id, at the first that cannot be read."""
+        return self.stack.prepare(records)
+
+    def encode(self, inputs: Inputs) -> dict[str, Tokens]:
+        """Encode inputs into tokens `[B, T_m, D_m]` per modality."""
+        return self.stack.encode(inputs)
+
+    def encode_record(self, record: Record) -> tuple[Inputs, dict[str, Tokens]]:
+        """Prepare and encode one record; raises RecordError when it cannot be read or has nothing the model reads."""
+        inputs = self.prepare([record])
+        if not inputs.axes(0):
+            raise RecordError(f"the record has none of {', '.join(self.modalities)}", "record_empty", record.id)
+        with torch.no_grad():
+            return inputs, self.encode(inputs)
+
+    def fuse(self, tokens: Mapping[str, Tokens], strategy: str) -> Tensor:
+        """Fuse tokens under a strategy into logits `[B, C]`; raises CallError for a strategy the model lacks."""
+        return self.head(strategy)(tokens).logits
+
+    def fuse_rows(self, pool: Mapping[str, Tokens], rows: Mapping[str, Tensor], strategy: str) -> Tensor:
+        """Fuse combinations of a pool's rows: `rows[m] [N]` picks modality m's tokens, -1 leaves it out.
+
+        Each distinct token set is projected once, however many combinations it takes part in.
+        """
+        head = self.head(strategy)
+        projected = head.project(pool)
+        return head.combine({m: projected[m].rows(rows[m]) for m in head.modalities}).logits
+
+    def logit_range(self, strategy: str) -> float:
+        """Return the largest range any class's centred logit has over the background: the yardstick of a change."""
+        if strategy not in self._ranges:
+            with torch.no_grad():
+                logits = self.fuse(self.background.tokens, strategy)
+            centred = logits - logits.mean(dim=1, keepdim=True)
+            self._ranges[strategy] = float((centred.amax(dim=0) - centred.amin(dim=0)).max())
+        return self._ranges[strategy]
+
+    def head(self, strategy: str) -> Head:
+        """Return a strategy's head."""
+        if strategy not in self.heads:
+            raise CallError(f"strategy {strategy!r} is not in model {self.name!r}; it has {', '.join(self.heads)}")
+        return self.heads[strategy]
+
+
+def chosen_strategies(model: FusedModel, names: str) -> tuple[str, ...]:
+    """Read a strategy argument: empty for the model's default, `all`, or names separated by commas."""
+    if names == "all":
+        return model.strategies
+    chosen = tuple(part.strip() for part in names.split(",") if part.strip()) or (model.default_strategy,)
+    for name in chosen:
+        model.head(name)
+    return chosen
+
+
+def pool_rows(parts: Sequence[Mapping[str, Tokens]]) -> dict[str, Tokens]:
+    """Stack token sets of different lengths into one pool, padding with invalid tokens."""
+    pooled = {}
+    for m in parts[0]:
+        longest = max(part[m].values.shape[1] for part in parts)
+        pooled[m] = Tokens(
+            torch.cat([_lengthen(part[m].values, longest) for part in parts]),
+            torch.cat([_lengthen(part[m].mask[..., None], longest)[..., 0] for part in parts]),
+        )
+    return pooled
+
+
+def _lengthen(values: Tensor, length: int) -> Tensor:
+    return torch.nn.functional.pad(values, (0, 0, 0, length - values.shape[1]))

@@ -1,0 +1,1 @@
+"""Checks: is the explanation true?"""

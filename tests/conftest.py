@@ -1,0 +1,64 @@
+"""What all tests share: no network, tiny heads on random tokens, and the sample bundles where they exist."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import pytest
+import torch
+
+from fusion_core.encoders import EncoderSource
+from fusion_core.fusion import HeadSettings, TokenSpec, strategy
+from fusion_core.model import Background, Fitted, FusedModel
+from fusion_core.types import Tokens
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "sample_data"
+SPECS = {
+    "text": TokenSpec(12, "words"),
+    "image": TokenSpec(10, "patches", (3, 3)),
+    "audio": TokenSpec(8, "frames"),
+}
+LENGTHS = {"text": 5, "image": 9, "audio": 4}
+CLASSES = ("no", "maybe", "yes")
+
+
+class SpecsOnly:
+    """Stands where an encoder stack would: these tests begin at tokens."""
+
+    def __init__(self, specs: dict[str, TokenSpec]) -> None:
+        self.specs, self.modalities = specs, tuple(specs)
+        self.sources = {m: EncoderSource("directory", f"tiny-{m}", "0" * 64) for m in specs}
+
+
+def random_tokens(batch: int, seed: int = 0, lengths: dict[str, int] = LENGTHS) -> dict[str, Tokens]:
+    """Return random tokens of every modality, all valid."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        m: Tokens(torch.randn(batch, lengths[m], SPECS[m].width, generator=generator), torch.ones(batch, lengths[m]) > 0)
+        for m in lengths
+    }
+
+
+def absent(tokens: dict[str, Tokens], *modalities: str) -> dict[str, Tokens]:
+    """Return the tokens with some modalities masked out (their values stay)."""
+    return {m: Tokens(t.values, t.mask & (m not in modalities)) for m, t in tokens.items()}
+
+
+def tiny_head(name: str, seed: int = 0):
+    """Return an untrained head of a registered strategy over three small modalities."""
+    torch.manual_seed(seed)
+    return strategy[name](SPECS, len(CLASSES), HeadSettings(width=24, heads=2)).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> FusedModel:
+    """Every registered strategy, untrained, with eight donors."""
+    heads = {name: tiny_head(name) for name in strategy}
+    fitted = {
+        n: Fitted(n, h.parameter_count(), 0.9, (0.8, 0.95), 50, 100, 0.4, "trained", 0, 0.1) for n, h in heads.items()
+    }
+    return FusedModel("tiny", CLASSES, SpecsOnly(SPECS), heads, fitted, Background(random_tokens(8, seed=9)), "late")

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Install what the tests need and run all of them: ruff, types, pytest with the browser tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ -z "${VIRTUAL_ENV:-}" ]; then
+  [ -d .venv ] || "${PYTHON:-python3}" -m venv .venv
+  # shellcheck disable=SC1091
+  . .venv/bin/activate
+fi
+python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
+
+find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
+if [ -z "$(find_chromium)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null || true
+fi
+FUSION_LENS_CHROMIUM="$(find_chromium)"
+export FUSION_LENS_CHROMIUM
+if [ -z "$FUSION_LENS_CHROMIUM" ]; then
+  echo "Chromium was not found: the browser tests are skipped (apt-get install chromium)." >&2
+  [ "${CI:-}" != true ] || exit 1
+fi
+
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+ruff check .
+ruff format --check .
+mypy
+pytest "$@"
