@@ -38,7 +38,9 @@ def random_tokens(batch: int, seed: int = 0, lengths: dict[str, int] = LENGTHS) 
     """Return random tokens of every modality, all valid."""
     generator = torch.Generator().manual_seed(seed)
     return {
-        m: Tokens(torch.randn(batch, lengths[m], SPECS[m].width, generator=generator), torch.ones(batch, lengths[m]) > 0)
+        m: Tokens(
+            torch.randn(batch, lengths[m], SPECS[m].width, generator=generator), torch.ones(batch, lengths[m]) > 0
+        )
         for m in lengths
     }
 

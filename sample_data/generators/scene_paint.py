@@ -21,7 +21,8 @@ def paint(scene: Scene) -> Image.Image:
 def _ground(rng: np.random.Generator) -> Image.Image:
     """Pastel or grey ground: half plain, a third graded, the rest with low-frequency clouds."""
     light = rng.choice([rng.uniform(222, 248), rng.uniform(165, 215), rng.uniform(70, 120)])
-    tint = rng.uniform(-14, 14, size=3) * (rng.random() < 0.7)
+    # Dark grounds stay near grey: a deep green ground would swallow a green shape.
+    tint = rng.uniform(-1, 1, size=3) * (14 if light > 150 else 6) * (rng.random() < 0.7)
     kind = rng.choice(3, p=[0.5, 0.33, 0.17])
     swing = np.zeros((SIDE, SIDE))
     if kind == 1:

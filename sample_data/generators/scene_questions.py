@@ -102,9 +102,7 @@ def relation_questions(scene: Scene, rng: random.Random) -> list[Question]:
             if answer is not None and answer.shape != reference.shape:
                 text = _relation_text(reference, direction, rng)
                 balance = (direction, answer.shape)
-                found.append(
-                    Question("relation", text, answer.shape, balance, answer, reference)
-                )
+                found.append(Question("relation", text, answer.shape, balance, answer, reference))
     return found
 
 

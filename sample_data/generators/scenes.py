@@ -112,9 +112,7 @@ def _place(rng: random.Random, colour: str, shape: str) -> SceneObject:
     y0 = rng.uniform(MARGIN, SIDE - MARGIN - height)
     outline = tuple((x - left + x0, y - top + y0) for x, y in turned)
     box = (math.floor(x0), math.floor(y0), math.ceil(x0 + width), math.ceil(y0 + height))
-    red, green, blue = (
-        min(255, max(0, channel + rng.randint(-10, 10))) for channel in COLOURS[colour]
-    )
+    red, green, blue = (min(255, max(0, channel + rng.randint(-10, 10))) for channel in COLOURS[colour])
     return SceneObject(colour, shape, (red, green, blue), outline, box)
 
 

@@ -121,11 +121,19 @@ def test_a_strategy_outside_the_registry_is_refused(folder):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"format": 2}, {"classes": ["one"]}, {"extra": 1}, {"strategies": 3}, {"default_strategy": "nope"}, {"head": {"w": 1}}]
+    "changes",
+    [
+        {"format": 2},
+        {"classes": ["one"]},
+        {"extra": 1},
+        {"strategies": 3},
+        {"default_strategy": "nope"},
+        {"head": {"w": 1}},
+    ],
 )
 def test_a_foreign_model_json_is_one_clear_sentence(folder, changes):
     edit(folder, **changes)
-    with pytest.raises(ModelError, match="tiny|format|default"):
+    with pytest.raises(ModelError, match=r"tiny|format|default"):
         load(folder)
 
 

@@ -30,9 +30,7 @@ def head(request):
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e6])
 def test_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept, garbage):
     tokens = only(random_tokens(3), kept)
-    replaced = {
-        m: t if m in kept else Tokens(torch.full_like(t.values, garbage), t.mask) for m, t in tokens.items()
-    }
+    replaced = {m: t if m in kept else Tokens(torch.full_like(t.values, garbage), t.mask) for m, t in tokens.items()}
     assert torch.equal(head(tokens).logits, head(replaced).logits)
 
 
@@ -70,7 +68,9 @@ def test_padding_does_not_matter(head, kept):
 def test_a_record_does_not_depend_on_its_batch(head, batch):
     tokens = random_tokens(7)
     together = head(tokens).logits[:batch]
-    alone = torch.cat([head({m: t.rows(torch.tensor([row])) for m, t in tokens.items()}).logits for row in range(batch)])
+    alone = torch.cat(
+        [head({m: t.rows(torch.tensor([row])) for m, t in tokens.items()}).logits for row in range(batch)]
+    )
     torch.testing.assert_close(together, alone, atol=2e-6, rtol=1e-5)
 
 

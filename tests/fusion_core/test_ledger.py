@@ -52,7 +52,13 @@ def test_a_modality_that_is_like_its_donors_contributes_nothing(tiny_model, name
     donors = dict(tiny_model.background.tokens)
     same = tokens["audio"].rows(torch.zeros(tiny_model.background.size, dtype=torch.long))
     model = type(tiny_model)(
-        "t", CLASSES, tiny_model.stack, tiny_model.heads, tiny_model.fitted, type(tiny_model.background)({**donors, "audio": same}), "late"
+        "t",
+        CLASSES,
+        tiny_model.stack,
+        tiny_model.heads,
+        tiny_model.fitted,
+        type(tiny_model.background)({**donors, "audio": same}),
+        "late",
     )
     ledger = measure(model, tokens, name).ledger("yes")
     assert ledger.contributions["audio"] == pytest.approx(0.0, abs=1e-5)

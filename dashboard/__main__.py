@@ -1,0 +1,48 @@
+"""`python -m dashboard`: open the dashboard in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from streamlit.web import cli
+
+from dashboard.options import add_content_flags
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+APP = Path(__file__).with_name("app.py")
+
+
+def main() -> None:
+    """Start Streamlit on this machine only, unless the operator says who guards another address."""
+    parser = argparse.ArgumentParser(prog="python -m dashboard", description="Open Fusion Lens in the browser.")
+    add_content_flags(parser)
+    parser.add_argument("--port", type=int, default=8501)
+    parser.add_argument("--address", default="127.0.0.1", help="another address needs --behind-proxy")
+    parser.add_argument(
+        "--behind-proxy", action="store_true", help="I state that a proxy with a login guards the address"
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    given = parser.parse_args()
+    if given.address not in LOCAL and not given.behind_proxy:
+        parser.error(
+            f"--address {given.address} would show this dashboard to others without a login; see --behind-proxy"
+        )
+    for folder in (*given.model, *([given.records] if given.records else [])):
+        if not folder.exists():
+            parser.error(f"{folder.name!r} does not exist")
+    content = [flag for model in given.model for flag in ("--model", str(model))]
+    content += ["--records", str(given.records)] if given.records else []
+    sys.argv = [
+        "streamlit", "run", str(APP),
+        f"--server.port={given.port}",
+        f"--server.address={given.address}",
+        f"--server.headless={'true' if given.no_browser else 'false'}",
+        "--", *content,
+    ]  # fmt: skip
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

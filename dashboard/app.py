@@ -1,0 +1,17 @@
+"""Navigation only."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+# `streamlit run` puts this folder, not the project, on the path.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import streamlit as st
+
+from dashboard.screens import inspect
+
+st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
+st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
+st.navigation([st.Page(inspect.render, title="Inspect", url_path="inspect", default=True)], position="top").run()

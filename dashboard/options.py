@@ -1,0 +1,45 @@
+"""What the operator opened the dashboard with."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A model bundle with the record set to look at; both folders named by the operator."""
+
+    model: Path
+    records: Path | None
+
+    @property
+    def name(self) -> str:
+        """What the picker shows."""
+        return self.model.name
+
+
+def add_content_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what to show."""
+    parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE", help="may be repeated")
+    parser.add_argument("--records", type=Path, metavar="DIR", help="record set to browse with the models")
+
+
+def workplaces(arguments: Sequence[str]) -> list[Workplace]:
+    """Return what to show: the bundles named, else the sample bundles, each with its records."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add_content_flags(parser)
+    given, _ = parser.parse_known_args(arguments)
+    models = given.model or sorted((SAMPLES / "bundles").glob("*/"))
+    return [Workplace(model.resolve(), _records_of(model.resolve(), given.records)) for model in models]
+
+
+def _records_of(model: Path, records: Path | None) -> Path | None:
+    if records is not None:
+        return records.resolve()
+    own = SAMPLES / model.name / "test"
+    return own if model.parent == SAMPLES / "bundles" and own.is_dir() else None

@@ -1,0 +1,1 @@
+"""Screens: they ask and place, nothing else."""

@@ -1,0 +1,151 @@
+"""Every cache, all session state and all query parameters of the dashboard."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from dashboard.options import Workplace, workplaces
+from fusion_core import bundle
+from fusion_core.answer_table import answer_table, load_answers
+from fusion_core.answers import answer_rows
+from fusion_core.clips import Clip, decode_audio
+from fusion_core.errors import RecordError
+from fusion_core.media import media_from_bytes, read_media
+from fusion_core.model import FusedModel
+from fusion_core.pictures import decode_image
+from fusion_core.records import RecordSet, read
+from fusion_core.trace import Question, trace_prepared
+from fusion_core.types import MODALITIES, Record, Seam, Trace
+
+UPLOAD = "upload"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A record under every strategy, with its media as they are shown."""
+
+    traces: tuple[Trace, ...]
+    picture: np.ndarray | None
+    clip: Clip | None
+    mel: np.ndarray | None
+
+
+def choices() -> list[Workplace]:
+    """Return the models the operator opened the dashboard with."""
+    return workplaces(sys.argv[1:])
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the model and checking its weights …")
+def model(folder: str) -> FusedModel:
+    """Load a bundle and its encoders once for all sessions.
+
+    What was loaded lives as long as the server: freezing it keeps Streamlit's collector from walking it every run.
+    """
+    loaded = bundle.load(Path(folder))
+    _ = loaded.stack.encoders
+    gc.collect()
+    gc.freeze()
+    return loaded
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the record set …")
+def record_set(folder: str) -> RecordSet:
+    """Read a record set the operator named, once for all sessions."""
+    return read(Path(folder))
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def saved_answers(model_folder: str, records_folder: str) -> pd.DataFrame | None:
+    """Return the answers saved beside the records, if this very model gave them."""
+    return load_answers(Path(model_folder), Path(records_folder))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def fresh_answers(model_folder: str, records_folder: str, _progress: Callable[[float], None]) -> pd.DataFrame:
+    """Answer the whole record set under every strategy, reporting the share done."""
+    loaded, rows = model(model_folder), record_set(records_folder).rows
+    tables, step = [], 16
+    for start in range(0, len(rows), step):
+        tables.append(answer_table(answer_rows(loaded, rows[start : start + step], loaded.strategies)))
+        _progress(min(1.0, (start + step) / len(rows)))
+    return pd.concat(tables, ignore_index=True)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False, scope="session")
+def inspection(model_folder: str, key: str, seam: Seam, target: str | None, _record: Record) -> Inspection:
+    """Trace a record under every strategy; `key` names its content. Kept for this session only.
+
+    Raises RecordError when the record cannot be read.
+    """
+    loaded = model(model_folder)
+    question = Question(seam=seam, target=target)
+    inputs, tokens = loaded.encode_record(_record)
+    traces = tuple(trace_prepared(loaded, _record, inputs, tokens, s, question) for s in loaded.strategies)
+    audio = inputs.modalities.get("audio")
+    heard = audio is not None and _record.audio is not None
+    return Inspection(
+        traces=traces,
+        picture=decode_image(read_media(_record.image), _record.image.name).pixels if _record.image else None,
+        clip=decode_audio(read_media(_record.audio), _record.audio.name) if _record.audio else None,
+        mel=audio.values[0].numpy() if heard and audio is not None else None,
+    )
+
+
+def content_key(record: Record) -> str:
+    """Name a record by its content: two records with the same id and other media differ."""
+    media = [m.sha256 if m else "" for m in (record.image, record.audio)]
+    return "|".join((record.id, record.text or "", record.label or "", *media))
+
+
+def uploaded_record(
+    text: str, image: tuple[str, bytes] | None, audio: tuple[str, bytes] | None, label: str | None
+) -> Record:
+    """Build a record from what was typed and dropped; raises RecordError for nothing, or for a file over the limit."""
+    if not text.strip() and image is None and audio is None:
+        raise RecordError("give at least one of text, image and audio", "record_empty", UPLOAD)
+    return Record(
+        id=UPLOAD,
+        text=text if text.strip() else None,
+        image=media_from_bytes(image[1], image[0]) if image else None,
+        audio=media_from_bytes(audio[1], audio[0]) if audio else None,
+        label=label,
+    )
+
+
+def remember(name: str, value: object) -> None:
+    """Keep a value for this session."""
+    st.session_state[name] = value
+
+
+def recall(name: str) -> object:
+    """Return a value kept for this session; None if there is none."""
+    return st.session_state.get(name)
+
+
+def link() -> dict[str, str]:
+    """Return what the address asks for: model, record, strategy, token, view."""
+    return {
+        k: str(v)[:200] for k, v in st.query_params.items() if k in ("model", "record", "strategy", "token", "view")
+    }
+
+
+def write_link(**parts: str) -> None:
+    """Write parts of the address; an empty value removes its part."""
+    for name, value in parts.items():
+        if value and st.query_params.get(name) != value:
+            st.query_params[name] = value
+        elif not value and name in st.query_params:
+            del st.query_params[name]
+
+
+def missing_modalities(loaded: FusedModel, record: Record) -> Sequence[str]:
+    """Return what the model reads and the record lacks."""
+    return [m for m in MODALITIES if m in loaded.modalities and m not in record.present()]

@@ -1,0 +1,148 @@
+// The audio lane: waveform and spectrogram under the same frames, and a player.
+
+const WAVE = 54;
+const MEL = 92;
+const GAP = 6;
+
+function buildAudio(board) {
+  const { audio } = board.data;
+  const lane = board.lane("audio");
+  const clip = lane.querySelector(".clip");
+  if (board.player) board.player.onplay = board.player.onpause = board.player.onended = null;
+  board.player?.pause();
+  board.player = null;
+  lane.querySelector(".playhead").hidden = true;
+  board.melInk = null;
+  if (!audio) return;
+  board.peaks = new Int8Array(bytes(audio.peaks).buffer);
+  board.player = new Audio(audio.src);
+  board.player.preload = "auto";
+  board.player.onplay = board.player.onpause = board.player.onended = () => paintPlayer(board);
+  const tokenAt = (event) => {
+    const area = clip.getBoundingClientRect();
+    const second = ((event.clientX - area.left) / area.width) * audio.seconds;
+    const index = (board.axis("audio")?.spans ?? []).findIndex(([a, b]) => second >= a && second < b);
+    return index < 0 ? null : { modality: "audio", index };
+  };
+  clip.onpointermove = (event) => board.hover(tokenAt(event));
+  clip.onpointerleave = () => board.hover(null);
+  clip.onclick = (event) => {
+    if (tokenAt(event)) board.pin(tokenAt(event));
+  };
+  walkable(board, clip, "audio", () => 10);
+  lane.querySelector(".toggle").onclick = () => {
+    if (!board.player.paused) board.player.pause();
+    else playFrom(board, board.player.currentTime < audio.playable - 0.05 ? board.player.currentTime : 0);
+  };
+  lane.querySelector(".from").onclick = () => playFrom(board, pinnedSecond(board));
+  const ticks = Math.min(5, Math.max(2, Math.floor(audio.seconds / 0.4) + 1));
+  put(
+    lane.querySelector(".seconds"),
+    ...[...Array(ticks).keys()].map((i) => el("span", "", `${plain((audio.seconds * i) / (ticks - 1), 1)}${i ? "" : " s"}`)),
+  );
+  paintPlayer(board);
+}
+
+const pinnedSecond = (board) => (board.ui.pin?.modality === "audio" ? (board.axis("audio")?.spans[board.ui.pin.index]?.[0] ?? null) : null);
+
+function playFrom(board, second) {
+  board.player.currentTime = second ?? 0;
+  board.player.play().catch(() => paintPlayer(board));
+}
+
+function paintPlayer(board) {
+  const lane = board.lane("audio");
+  const { player } = board;
+  if (!player) return;
+  const toggle = lane.querySelector(".toggle");
+  toggle.textContent = player.paused ? "\u25b6 play" : "\u275a\u275a pause";
+  toggle.setAttribute("aria-label", player.paused ? "Play the audio" : "Pause the audio");
+  const from = lane.querySelector(".from");
+  const second = pinnedSecond(board);
+  from.hidden = second === null;
+  if (second !== null) from.textContent = `\u25b6 play from here (${plain(second, 2)} s)`;
+  const head = lane.querySelector(".playhead");
+  const { seconds } = board.data.audio;
+  const follow = () => {
+    if (board.player !== player) return;
+    head.hidden = player.paused && player.currentTime === 0;
+    const at = Math.min(1, player.currentTime / seconds);
+    head.style.transform = `translateX(${at * (lane.querySelector(".clip").clientWidth - 2)}px)`;
+    if (!player.paused && board.alive) requestAnimationFrame(follow);
+  };
+  follow();
+}
+
+// The spectrogram in the theme's ink, painted once: loud is dark on a light theme and light on a dark one.
+function melInk(board) {
+  const { spectrogram } = board.data.audio;
+  if (!spectrogram || board.melInk) return board.melInk;
+  const { rows, columns } = spectrogram;
+  const canvas = el("canvas");
+  canvas.width = columns;
+  canvas.height = rows;
+  const image = new ImageData(columns, rows);
+  const levels = bytes(spectrogram.data);
+  for (let i = 0; i < levels.length; i++) {
+    image.data.set(board.colours.text, 4 * i);
+    image.data[4 * i + 3] = Math.round(levels[i] * 0.85);
+  }
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  board.melInk = canvas;
+  return canvas;
+}
+
+function drawWave(board, pen, width) {
+  const columns = board.peaks.length / 2;
+  pen.fillStyle = css(board.colours.text, 0.55);
+  const middle = WAVE / 2;
+  const step = 3;
+  for (let x = 0; x < width; x += step) {
+    const [from, to] = [Math.floor((x / width) * columns), Math.max(1, Math.ceil(((x + step) / width) * columns))];
+    let [low, high] = [0, 0];
+    for (let i = from; i < Math.min(to, columns); i++) {
+      low = Math.min(low, board.peaks[i]);
+      high = Math.max(high, board.peaks[columns + i]);
+    }
+    const [top, bottom] = [middle - (high / 127) * (middle - 2), middle - (low / 127) * (middle - 2)];
+    pen.fillRect(x, top, 1.6, Math.max(1, bottom - top));
+  }
+}
+
+function drawAudio(board, look) {
+  const { audio } = board.data;
+  const clip = board.lane("audio").querySelector(".clip");
+  if (!audio || clip.hidden) return;
+  const width = clip.clientWidth;
+  const wave = canvasOf(clip.querySelector(".wave"), width, WAVE);
+  drawWave(board, wave, width);
+  const melCanvas = clip.querySelector(".mel");
+  const ink = melInk(board);
+  melCanvas.hidden = !ink;
+  const mel = ink ? canvasOf(melCanvas, width, MEL) : null;
+  if (mel) mel.drawImage(ink, 0, 0, (width * audio.spectrogram.seconds) / audio.seconds, MEL);
+  const spans = board.axis("audio")?.spans ?? [];
+  const active = board.active();
+  const edge = (second) => Math.round((Math.min(second, audio.seconds) / audio.seconds) * width);
+  const blend = [board.colours.for, board.colours.against];
+  for (const [pen, height] of [[wave, WAVE], [mel, MEL]].filter(([p]) => p)) {
+    spans.forEach(([a, b], index) => {
+      const { alpha, colour } = shade(look, "audio", index, blend);
+      if (alpha < 0.02) return;
+      pen.fillStyle = css(colour, 0.66 * alpha);
+      pen.fillRect(edge(a), 0, edge(b) - edge(a), height);
+    });
+    for (const token of [board.ui.pin, active])
+      if (token?.modality === "audio" && spans[token.index]) {
+        const [a, b] = spans[token.index].map(edge);
+        pen.strokeStyle = css(board.colours.accent);
+        pen.lineWidth = 2;
+        pen.strokeRect(a + 1, 1, Math.max(2, b - a - 2), height - 2);
+      }
+    const read = spans.length ? edge(spans[spans.length - 1][1]) : width;
+    if (read < width - 1) {
+      pen.fillStyle = css(board.colours.card, 0.7);
+      pen.fillRect(read, 0, width - read, height);
+    }
+  }
+}

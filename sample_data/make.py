@@ -1,0 +1,105 @@
+"""Rebuild the sample data: `python -m sample_data.make` writes the record sets, the same bytes every time, and fits the
+bundles on them. Making the voice notes needs espeak-ng."""
+
+import argparse
+import logging
+import shutil
+from pathlib import Path
+
+from fusion_core.answer_table import answer_table, save_answers
+from fusion_core.answers import answer_rows
+from fusion_core.bundle import load
+from fusion_core.fitting import fit_bundle
+from fusion_core.records import read
+from sample_data.generators import feedback, scene_qa
+from sample_data.generators.sentences import Split
+from sample_data.generators.voice_notes import SpeechUnavailable
+
+HERE = Path(__file__).resolve().parent
+SETS = ("feedback", "scene_qa")
+
+# Seeds of the shipped splits; the fresh one is for measuring accuracy on records never shipped.
+FEEDBACK: dict[Split, tuple[int, int]] = {"train": (800, 101), "validation": (200, 102), "test": (400, 103)}
+SCENE_QA = {"train": (9000, 201), "validation": (900, 202), "test": (1200, 203)}
+FRESH_SEEDS = {"feedback": 104, "scene_qa": 204}
+
+log = logging.getLogger(__name__)
+
+
+def build_record_sets(out: Path, names: tuple[str, ...] = SETS) -> None:
+    """Write `out/<set>/<split>/` for the named sets, replacing what an earlier run left there."""
+    if "feedback" in names:
+        for split, (count, seed) in FEEDBACK.items():
+            folder = _emptied(out / "feedback" / split)
+            feedback.build(folder, split=split, count=count, seed=seed)
+        feedback.copy_terms(out / "feedback")
+    if "scene_qa" in names:
+        for part, (count, seed) in SCENE_QA.items():
+            folder = _emptied(out / "scene_qa" / part)
+            scene_qa.build(folder, questions=count, seed=seed, split=part)
+        scene_qa.write_terms(out / "scene_qa")
+
+
+def build_bundles(out: Path, names: tuple[str, ...] = SETS) -> None:
+    """Fit each set's bundle, `out/bundles/<set>`, on its training split and save its answers on the test split."""
+    for name in names:
+        bundle = out / "bundles" / name
+        fit_bundle(out / name / "train", bundle, out / name / "validation", progress=_say)
+        model, test = load(bundle), out / name / "test"
+        save_answers(answer_table(answer_rows(model, read(test).rows, model.strategies)), bundle, test)
+
+
+def _say(what: str, done: int, total: int) -> None:
+    log.info("%s %d/%d", what, done, total)
+
+
+def build_fresh_tests(out: Path, count: int, names: tuple[str, ...] = SETS) -> None:
+    """Write `out/<set>/` with `count` records of the test recipe under a seed never shipped."""
+    if "feedback" in names:
+        folder = _emptied(out / "feedback")
+        feedback.build(folder, split="test", count=count, seed=FRESH_SEEDS["feedback"], id_prefix="fb-fresh")
+    if "scene_qa" in names:
+        folder = _emptied(out / "scene_qa")
+        scene_qa.build(folder, questions=count, seed=FRESH_SEEDS["scene_qa"], split="fresh")
+
+
+def _emptied(folder: Path) -> Path:
+    """The folder without an earlier build: its metadata, images and audio, nothing else."""
+    log.info("building %s", folder)
+    (folder / "metadata.jsonl").unlink(missing_ok=True)
+    for media in ("images", "audio"):
+        shutil.rmtree(folder / media, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def main() -> None:
+    """Command line of the rebuild."""
+    parser = argparse.ArgumentParser(prog="python -m sample_data.make", description=__doc__)
+    parser.add_argument("--only", choices=SETS, help="build this set only")
+    parser.add_argument("--keep-records", action="store_true", help="only fit the bundles, on the records there are")
+    parser.add_argument("--out", type=Path, help="write here instead of the sample_data folder")
+    parser.add_argument(
+        "--fresh-test",
+        type=int,
+        metavar="N",
+        help="write only a newly seeded test set of N records (needs --out)",
+    )
+    options = parser.parse_args()
+    names = (options.only,) if options.only else SETS
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if options.fresh_test is not None and options.out is None:
+        parser.error("--fresh-test needs --out: it must not replace the shipped test set")
+    try:
+        if options.fresh_test is not None:
+            build_fresh_tests(options.out, options.fresh_test, names)
+            return
+        if not options.keep_records:
+            build_record_sets(options.out or HERE, names)
+        build_bundles(options.out or HERE, names)
+    except SpeechUnavailable as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

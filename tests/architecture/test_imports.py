@@ -1,0 +1,125 @@
+"""Imports point down, views stay pure, and nothing loads code or weights in a way that is forbidden."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+#: Layers of `fusion_core` from the bottom up; a module may import its own layer's package and anything lower.
+LAYERS = [
+    {"errors", "registry", "types", "intervals"},
+    {"reading"},
+    {"attention"},
+    {"fusion"},
+    {"encoders"},
+    {"model"},
+    {"tokens", "attend", "attribute", "contribute", "verify"},
+    {"trace", "answers", "fit", "card"},
+    {"bundle", "lines", "answer_table"},
+    {"doctor", "fitting"},
+    {"cli"},
+    {"__main__"},
+]
+LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
+SIBLINGS = ("attend", "attribute", "contribute", "verify")
+SHARED = {"fusion": {"head"}, "attribute": {"problem"}, "contribute": {"shapley"}, "verify": set(), "attend": set()}
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def named(path: Path) -> str:
+    parts = path.relative_to(ROOT / "fusion_core").with_suffix("").parts
+    return parts[0]
+
+
+@pytest.mark.parametrize("path", modules("fusion_core"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_down(path):
+    own = named(path)
+    if own == "__init__":
+        return
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "fusion_core" and len(parts) > 1:
+            assert LAYER[parts[1]] <= LAYER[own], f"{own} imports {name}, which lies above it"
+            if parts[1] != own:
+                assert LAYER[parts[1]] < LAYER[own] or own in {"fit", "trace"}, f"{own} imports its sibling {name}"
+
+
+@pytest.mark.parametrize("folder", SHARED)
+def test_strategies_methods_and_checks_do_not_know_each_other(folder):
+    for path in modules(f"fusion_core/{folder}"):
+        if path.stem == "__init__":
+            continue
+        for name in imports(path):
+            if name.startswith(f"fusion_core.{folder}."):
+                sibling = name.split(".")[2]
+                assert sibling in SHARED[folder], f"{folder}/{path.name} imports its sibling {sibling}"
+
+
+def test_the_library_knows_no_screen():
+    for path in modules("fusion_core"):
+        assert not any(n.split(".")[0] in {"streamlit", "dashboard", "plotly"} for n in imports(path)), path.name
+
+
+def test_views_import_neither_streamlit_nor_torch():
+    for path in modules("dashboard/views"):
+        assert not any(n.split(".")[0] in {"streamlit", "torch"} for n in imports(path)), path.name
+
+
+def test_caches_live_only_in_the_session():
+    for path in modules("dashboard"):
+        if path.name != "session.py":
+            assert "st.cache_" not in path.read_text("utf-8"), path.name
+
+
+def test_nothing_unpickles_and_nothing_is_imported_by_a_string():
+    forbidden = re.compile(
+        r"\bpickle\b|\bimport_module\b|__import__|\beval\(\w*[\"']|\bexec\(|extractall|trust_remote_code=True"
+    )
+    for path in [*modules("fusion_core"), *modules("dashboard"), *modules("sample_data")]:
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+            code = line.split("#")[0]
+            hit = forbidden.search(code)
+            assert not hit or '"' in code, f"{path.name}:{number}: {line.strip()}"
+
+
+def test_the_one_torch_load_is_the_pinned_one():
+    loads = [
+        (path.name, line.strip())
+        for path in modules("fusion_core")
+        for line in path.read_text("utf-8").splitlines()
+        if "torch.load(" in line
+    ]
+    assert [name for name, _ in loads] == ["image.py"]
+    assert all("weights_only=True" in line for _, line in loads)
+
+
+def test_no_module_outgrows_its_idea():
+    for folder in ("fusion_core", "dashboard", "sample_data"):
+        for path in modules(folder):
+            assert len(path.read_text("utf-8").splitlines()) <= 300, path.name
+    for path in (ROOT / "dashboard/viewer").iterdir():
+        if path.suffix in {".js", ".css", ".html"}:
+            assert len(path.read_text("utf-8").splitlines()) <= 300, path.name
+
+
+def test_only_the_documented_folders_are_at_the_top():
+    visible = {p.name for p in ROOT.iterdir() if p.is_dir() and not p.name.startswith((".", "__"))}
+    assert visible <= {"dashboard", "fusion_core", "sample_data", "tests"}

@@ -1,0 +1,76 @@
+"""Speed on this machine, as ratios within one run and medians: `python -m tests.bench.speed`.
+
+Rows: the ledger of one record against a plain batched head pass over the same rows; a full trace, encoders included.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from fusion_core.bundle import load
+from fusion_core.contribute.ledger import measure
+from fusion_core.model import FusedModel
+from fusion_core.records import read
+from fusion_core.trace import Question, trace_record
+from fusion_core.types import Record, Tokens
+
+SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
+REPEATS = 7
+
+
+def median_seconds(run: Callable[[], object]) -> float:
+    """Return the median wall time of several runs after one to warm up."""
+    run()
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def ledger_ratio(model: FusedModel, record: Record) -> tuple[float, float]:
+    """Return seconds of the ledger under all strategies, and its ratio to plain passes over as many rows."""
+    _, tokens = model.encode_record(record)
+    rows = measure(model, tokens, model.default_strategy).evaluations
+    batch = {m: Tokens(t.values.expand(rows, -1, -1).contiguous(), t.mask.expand(rows, -1)) for m, t in tokens.items()}
+
+    def ledgers() -> None:
+        for strategy in model.strategies:
+            measure(model, tokens, strategy)
+
+    def plain() -> None:
+        with torch.no_grad():
+            for strategy in model.strategies:
+                model.fuse(batch, strategy)
+
+    spent = median_seconds(ledgers)
+    return spent, spent / median_seconds(plain)
+
+
+def trace_seconds(model: FusedModel, record: Record, question: Question) -> float:
+    """Return seconds of a full trace under all strategies, encoders included."""
+    return median_seconds(lambda: trace_record(model, record, model.strategies, question))
+
+
+def main() -> None:
+    """Print one Markdown row per measurement."""
+    print(f"| what | bundle | result |\n|---|---|---|\n| threads | | {torch.get_num_threads()} |")
+    for name in ("feedback", "scene_qa"):
+        model = load(SAMPLES / "bundles" / name)
+        record = read(SAMPLES / name / "test").records[0]
+        spent, ratio = ledger_ratio(model, record)
+        print(f"| ledger, {len(model.strategies)} strategies | {name} | {spent:.3f} s, {ratio:.2f} x plain passes |")
+        fast = trace_seconds(model, record, Question(seam="fusion"))
+        print(f"| full trace, fusion seam | {name} | {fast:.2f} s for {len(model.strategies)} strategies |")
+        slow = trace_seconds(model, record, Question(seam="input"))
+        print(f"| full trace, input seam | {name} | {slow:.2f} s for {len(model.strategies)} strategies |")
+
+
+if __name__ == "__main__":
+    main()
