@@ -14,4 +14,5 @@ from dashboard.screens import inspect
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
+st.html(Path(__file__).with_name("style.css"))
 st.navigation([st.Page(inspect.render, title="Inspect", url_path="inspect", default=True)], position="top").run()

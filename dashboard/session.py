@@ -7,21 +7,24 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from dashboard.options import Workplace, workplaces
+from dashboard.views.board import StrategyCard, payload
+from dashboard.views.labels import LABELS
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import answer_rows
-from fusion_core.clips import Clip, decode_audio
 from fusion_core.errors import RecordError
-from fusion_core.media import media_from_bytes, read_media
 from fusion_core.model import FusedModel
-from fusion_core.pictures import decode_image
-from fusion_core.records import RecordSet, read
+from fusion_core.reading.clips import Clip, decode_audio
+from fusion_core.reading.media import media_from_bytes, read_media
+from fusion_core.reading.pictures import decode_image
+from fusion_core.reading.records import RecordSet, read
 from fusion_core.trace import Question, trace_prepared
 from fusion_core.types import MODALITIES, Record, Seam, Trace
 
@@ -96,6 +99,25 @@ def inspection(model_folder: str, key: str, seam: Seam, target: str | None, _rec
         picture=decode_image(read_media(_record.image), _record.image.name).pixels if _record.image else None,
         clip=decode_audio(read_media(_record.audio), _record.audio.name) if _record.audio else None,
         mel=audio.values[0].numpy() if heard and audio is not None else None,
+    )
+
+
+@st.cache_resource(max_entries=24, show_spinner=False, scope="session")
+def board_content(
+    model_folder: str, key: str, seam: Seam, target: str | None, _found: Inspection, _cards: Sequence[StrategyCard]
+) -> dict[str, Any]:
+    """Return what the board shows of an inspection, without what is chosen on it; named like `inspection`."""
+    return payload(
+        _found.traces,
+        picture=_found.picture,
+        clip_samples=_found.clip.samples if _found.clip else None,
+        clip_rate=_found.clip.rate if _found.clip else None,
+        mel=_found.mel,
+        strategies=_cards,
+        selected="",
+        token="",
+        view="",
+        labels=LABELS,
     )
 
 

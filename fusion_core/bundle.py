@@ -1,6 +1,6 @@
 """Model bundles on disk: `model.json`, safetensors and a model card. Nothing in a bundle can run.
 
-    BUNDLE/model.json  strategies/<name>.safetensors  background.safetensors  README.md
+BUNDLE/model.json  strategies/<name>.safetensors  background.safetensors  README.md
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import ModelError
 from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
 from fusion_core.model import Background, Fitted, FusedModel
-from fusion_core.paths import resolve_inside
+from fusion_core.reading.paths import resolve_inside
 from fusion_core.types import MODALITIES, Tokens
 
 FORMAT = 1
@@ -76,9 +76,16 @@ def load(folder: Path, roots: EncoderRoots | None = None) -> FusedModel:
 def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) -> FusedModel:
     classes = [str(c) for c in content["classes"]]
     encoders = {m: content["encoders"][m] for m in MODALITIES if m in content["encoders"]}
-    if len(encoders) != len(content["encoders"]) or not encoders or len(set(classes)) != len(classes) or len(classes) < 2:
+    if (
+        len(encoders) != len(content["encoders"])
+        or not encoders
+        or len(set(classes)) != len(classes)
+        or len(classes) < 2
+    ):
         raise ModelError(f"model.json of {folder.name} needs known modalities and at least two distinct classes")
-    specs = {m: TokenSpec(int(e["width"]), e["kind"], tuple(e["grid"]) if e["grid"] else None) for m, e in encoders.items()}
+    specs = {
+        m: TokenSpec(int(e["width"]), e["kind"], tuple(e["grid"]) if e["grid"] else None) for m, e in encoders.items()
+    }
     sources = {m: EncoderSource(e["source"], str(e["name"]), str(e["sha256"])) for m, e in encoders.items()}
     settings = HeadSettings(**content["head"])
     heads: dict[str, Head] = {}
@@ -86,7 +93,9 @@ def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) ->
     for entry in content["strategies"]:
         name = str(entry["strategy"])
         if name not in strategy:
-            raise ModelError(f"strategy {name!r} of {folder.name} is unknown; known: {', '.join(strategy)}", "model_refused")
+            raise ModelError(
+                f"strategy {name!r} of {folder.name} is unknown; known: {', '.join(strategy)}", "model_refused"
+            )
         heads[name] = _load_head(folder, name, str(entry["sha256"]), specs, len(classes), settings)
         values = {f.name: entry[f.name] for f in fields(Fitted)}
         fitted[name] = Fitted(**{**values, "interval": tuple(values["interval"])})
@@ -94,9 +103,7 @@ def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) ->
     default = str(content["default_strategy"])
     if default not in heads:
         raise ModelError(f"default strategy {default!r} is not among the bundle's: {', '.join(heads)}")
-    return FusedModel(
-        str(content["name"]), classes, EncoderStack(sources, roots), heads, fitted, background, default
-    )
+    return FusedModel(str(content["name"]), classes, EncoderStack(sources, roots), heads, fitted, background, default)
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -169,4 +176,3 @@ def _pack(background: Background) -> dict[str, Tensor]:
 
 def _spec_entry(spec: TokenSpec) -> dict[str, Any]:
     return {"width": spec.width, "kind": spec.kind, "grid": list(spec.grid) if spec.grid else None}
-

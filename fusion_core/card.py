@@ -7,6 +7,7 @@ from fusion_core.model import FusedModel
 
 def model_card(model: FusedModel) -> str:
     """Return a Markdown card: what the model reads, where its encoders come from, and how good each head is."""
+    trained_on = next(iter(model.fitted.values())).training_records
     lines = [
         f"# {model.name}",
         "",
@@ -19,7 +20,8 @@ def model_card(model: FusedModel) -> str:
     for m, source in model.stack.sources.items():
         spec = model.stack.specs[m]
         grid = f" {spec.grid[0]} x {spec.grid[1]}" if spec.grid else ""
-        lines.append(f"| {m} | {source.source} `{source.name}` | `{source.sha256[:16]}…` | {spec.kind}{grid}, {spec.width} wide |")
+        weights = f"`{source.sha256[:16]}…`"
+        lines.append(f"| {m} | {source.source} `{source.name}` | {weights} | {spec.kind}{grid}, {spec.width} wide |")
     lines += [
         "",
         "| strategy | parameters | validation accuracy | 95 % interval | records | chance | status | seed |",
@@ -33,9 +35,9 @@ def model_card(model: FusedModel) -> str:
         )
     lines += [
         "",
-        f"Intervals are Wilson score intervals. The heads were trained on {next(iter(model.fitted.values())).training_records} "
-        f"records. `background.safetensors` holds {model.background.size} training records as tokens: the donors that "
-        "stand in for a removed modality. Weights and background are float16.",
+        f"Intervals are Wilson score intervals. The heads were trained on {trained_on} records. "
+        f"`background.safetensors` holds {model.background.size} training records as tokens: the donors that stand in "
+        "for a removed modality. Weights and background are float16.",
         "",
     ]
     return "\n".join(lines)

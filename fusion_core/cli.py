@@ -34,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every verb and flag."""
-    parser = argparse.ArgumentParser(prog="python -m fusion_core", description="See why a fused multimodal model fails.")
+    parser = argparse.ArgumentParser(
+        prog="python -m fusion_core", description="See why a fused multimodal model fails."
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     fit = _verb(verbs, "fit", run_fit, "train every strategy on a labelled record set")
@@ -113,7 +115,14 @@ def run_fit(given: argparse.Namespace) -> int:
     from fusion_core.fitting import fit_bundle
 
     line, refused = fit_bundle(
-        given.records, given.out, given.validation, given.strategies, given.encoders, given.seed, _roots(given), _progress
+        given.records,
+        given.out,
+        given.validation,
+        given.strategies,
+        given.encoders,
+        given.seed,
+        _roots(given),
+        _progress,
     )
     for refusal in refused:
         emit({"kind": "error", "id": refusal.id, "code": refusal.code, "message": refusal.message})
@@ -130,7 +139,7 @@ def run_predict(given: argparse.Namespace) -> int:
     from fusion_core.answers import Failure, answer_rows
     from fusion_core.lines import predict_line
     from fusion_core.model import chosen_strategies
-    from fusion_core.records import read
+    from fusion_core.reading.records import read
 
     model = _open(given)
     strategies = chosen_strategies(model, given.strategy)
@@ -147,7 +156,7 @@ def run_trace(given: argparse.Namespace) -> int:
     from fusion_core.errors import RecordError
     from fusion_core.lines import predict_line, trace_line
     from fusion_core.model import chosen_strategies
-    from fusion_core.records import read
+    from fusion_core.reading.records import read
     from fusion_core.trace import Question, trace_record
 
     model = _open(given)

@@ -52,7 +52,9 @@ def _model_lines(model: FusedModel) -> Iterator[Line]:
             yield _line(f"modality: {modality}", False, str(error))
     for name, fitted in model.fitted.items():
         low, high = fitted.interval
-        words = f"validation accuracy {fitted.validation_accuracy:.3f} ({low:.3f}-{high:.3f}, chance {fitted.chance:.3f})"
+        words = (
+            f"validation accuracy {fitted.validation_accuracy:.3f} ({low:.3f}-{high:.3f}, chance {fitted.chance:.3f})"
+        )
         yield _line(f"strategy: {name}", fitted.status != "chance", words)
         yield _attention_line(model, name)
     yield _line("absent: supported", True, "absent modalities are masked in every strategy")

@@ -6,7 +6,7 @@ The dashboard and the command line catch `FusionError` and nothing else; any oth
 from __future__ import annotations
 
 CODES: dict[str, str] = {
-    "archive_refused": "the zip holds something that is never unpacked (link, encryption, overlap, nested zip, bad name)",
+    "archive_refused": "the zip holds what is never unpacked (link, encryption, overlap, nested zip, bad name)",
     "audio_damaged": "the audio file cannot be decoded",
     "audio_refused": "the audio file is outside the limits (1-8 channels, 4-192 kHz, at most 600 s)",
     "audio_unsupported": "the file is not PCM, float, FLAC, Vorbis or Opus audio",

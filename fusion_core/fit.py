@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,20 +21,25 @@ AUXILIARY_WEIGHT = 0.3
 DROP_MODALITY = 0.2
 DONORS = 32
 MIN_RECORDS = 30
+SMALL_SET = 2000
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How heads are trained."""
+    """How heads are trained.
+
+    rate: highest learning rate; None means 1e-3, or 3e-4 for fewer than 2,000 records, where 1e-3 overfits the
+    attention heads within three passes (measured on `feedback`: .784 against .848).
+    """
 
     seed: int = 0
-    epochs: int = 20
+    epochs: int = 16
     patience: int = 5
     batch: int = 64
-    rate: float = 1e-3
+    rate: float | None = None
     decay: float = 0.05
     warmup: float = 0.1
-    head: HeadSettings = HeadSettings()
+    head: HeadSettings = field(default_factory=HeadSettings)
 
 
 def class_list(labels: Sequence[str | None]) -> tuple[str, ...]:
@@ -42,7 +47,9 @@ def class_list(labels: Sequence[str | None]) -> tuple[str, ...]:
     known = sorted({label for label in labels if label is not None})
     count = sum(label is not None for label in labels)
     if len(known) < 2:
-        raise CallError(f"fitting needs at least 2 classes; the records have {len(known)} ({', '.join(known) or 'none'})")
+        raise CallError(
+            f"fitting needs at least 2 classes; the records have {len(known)} ({', '.join(known) or 'none'})"
+        )
     if count < MIN_RECORDS:
         raise CallError(f"fitting needs at least {MIN_RECORDS} labelled records; there are {count}")
     return tuple(known)
@@ -94,10 +101,11 @@ def _optimise(
     progress: Progress | None,
 ) -> None:
     """Run AdamW with warm-up and cosine decay, then load the weights of the best validation loss."""
-    optimiser = torch.optim.AdamW(head.parameters(), lr=settings.rate, weight_decay=settings.decay, fused=True)
+    rate = settings.rate or (3e-4 if len(train) < SMALL_SET else 1e-3)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=settings.decay, fused=True)
     steps = settings.epochs * -(-len(train) // settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=settings.rate, total_steps=steps, pct_start=settings.warmup, cycle_momentum=False
+        optimiser, max_lr=rate, total_steps=steps, pct_start=settings.warmup, cycle_momentum=False
     )
     best, best_loss, stale = _rounded(head), float("inf"), 0
     for epoch in range(settings.epochs):

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-
 from fusion_core.bundle import save
 from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, EncoderSource
 from fusion_core.encoders.source import parse_sources
@@ -16,7 +15,7 @@ from fusion_core.fit import FitSettings, class_list, draw_background, train_head
 from fusion_core.fusion import Head, strategy
 from fusion_core.lines import Line
 from fusion_core.model import Fitted, FusedModel
-from fusion_core.records import read
+from fusion_core.reading.records import read
 from fusion_core.tokens import Progress, TokenSet, encode_records
 from fusion_core.types import MODALITIES, Record, Refusal
 
@@ -38,8 +37,8 @@ def fit_bundle(
     Raises CallError when records or classes are too few, or a name is unknown.
     """
     names = strategy_names(strategies)
-    rows = [r for r in read(records).rows]
-    held = [r for r in read(validation).rows] if validation else []
+    rows = list(read(records).rows)
+    held = list(read(validation).rows) if validation else []
     refused = [r for r in (*rows, *held) if isinstance(r, Refusal)]
     train = [r for r in rows if isinstance(r, Record) and r.label is not None]
     tested = [r for r in held if isinstance(r, Record) and r.label is not None]

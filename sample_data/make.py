@@ -10,7 +10,7 @@ from fusion_core.answer_table import answer_table, save_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
 from fusion_core.fitting import fit_bundle
-from fusion_core.records import read
+from fusion_core.reading.records import read
 from sample_data.generators import feedback, scene_qa
 from sample_data.generators.sentences import Split
 from sample_data.generators.voice_notes import SpeechUnavailable

@@ -9,15 +9,15 @@ import streamlit as st
 from dashboard import session, viewer
 from dashboard.options import Workplace
 from dashboard.screens.upload import upload_panel
-from dashboard.views.board import StrategyCard, payload
-from dashboard.views.labels import LABELS, LEVELS, METHODS, NO_ATTENTION
-from dashboard.views.picker import picker, tally
+from dashboard.views.board import StrategyCard
+from dashboard.views.labels import LEVELS, METHODS, NO_ATTENTION, say
+from dashboard.views.picker import picker, refusals, tally
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
-from fusion_core.types import Record
+from fusion_core.types import Record, Seam
 
 BOARD = "board"
-SEAMS = {"fusion": "fusion seam · fast", "input": "input seam · some seconds"}
+SEAMS = {"fusion": "fusion seam (fast)", "input": "input seam (seconds)"}
 
 
 def render() -> None:
@@ -35,26 +35,33 @@ def render() -> None:
 def _screen(places: list[Workplace]) -> None:
     asked = session.link()
     with st.container(key="bar"):
-        left, middle, right = st.columns([2, 7, 2], vertical_alignment="bottom")
+        first, second, third, fourth, last = st.columns([3, 10, 4, 4, 3], vertical_alignment="bottom")
         names = [place.name for place in places]
         start = names.index(asked["model"]) if asked.get("model") in names else 0
-        place = places[left.selectbox("Model", range(len(names)), start, format_func=names.__getitem__, key="model")]
+        place = places[first.selectbox("Model", range(len(names)), start, format_func=names.__getitem__, key="model")]
         loaded = session.model(str(place.model))
-        with right.popover("Upload a record", width="stretch"):
-            upload_panel(loaded)
-        with middle:
+        with second:
             record = _pick_record(place, loaded, asked)
+        with third:
+            target = _pick_target(place, loaded)
+        with fourth:
+            seam = _pick_seam()
+        with last.popover("Upload", width="stretch"):
+            upload_panel(loaded)
     if record is None:
         st.info("Pick a record, or upload one: any of its modalities may be absent.")
         return
-    _inspect(place, loaded, record, asked)
+    _inspect(place, loaded, record, target, seam, asked)
+    with st.expander("How to read this"):
+        st.markdown(METHODS)
 
 
 def _pick_record(place: Workplace, loaded: FusedModel, asked: dict[str, str]) -> Record | None:
     """Return the record to show: the upload while there is one, else the picked one."""
     uploaded = session.recall(session.UPLOAD)
     if isinstance(uploaded, Record):
-        st.button("← Back to the record set", on_click=partial(session.remember, session.UPLOAD, None), key="back")
+        back = partial(session.remember, session.UPLOAD, None)
+        st.button("Your upload · back to the record set", on_click=back, key="back", icon=":material/arrow_back:")
         return uploaded
     if place.records is None:
         return None
@@ -66,13 +73,23 @@ def _pick_record(place: Workplace, loaded: FusedModel, asked: dict[str, str]) ->
         st.warning("No row of this record set could be read.")
         return None
     lines = {choice.id: choice.line for choice in choices}
-    ids = list(lines)
-    start = ids.index(asked["record"]) if asked.get("record") in lines else 0
-    refused = f" · {len(records.refusals)} rows refused" if records.refusals else ""
-    label = f"Record · {LABELS.get(strategy, strategy)}: {tally(answers, strategy)}, wrong ones first{refused}"
-    key = f"record {place.name} {strategy}"
-    chosen = st.selectbox(label, ids, start, format_func=lines.__getitem__, key=key)
+    start = list(lines).index(asked["record"]) if asked.get("record") in lines else 0
+    label = f"Record · {say(strategy)}: {tally(answers, strategy)}{refusals(records.refusals)}"
+    chosen = st.selectbox(label, list(lines), start, format_func=lines.__getitem__, key=f"record {place.name}")
     return records.find(chosen)
+
+
+def _pick_target(place: Workplace, loaded: FusedModel) -> str | None:
+    """Return the class to explain; None for each strategy's own answer."""
+    options = [None, *loaded.classes]
+    return st.selectbox(
+        "Class to explain", options, format_func=lambda c: c or "own answer", key=f"target {place.name}"
+    )
+
+
+def _pick_seam() -> Seam:
+    seams: list[Seam] = ["fusion", "input"]
+    return st.selectbox("Attribution at", seams, format_func=SEAMS.__getitem__, key="seam")
 
 
 def _strategy(loaded: FusedModel, asked: dict[str, str]) -> str:
@@ -81,43 +98,20 @@ def _strategy(loaded: FusedModel, asked: dict[str, str]) -> str:
     return wanted if wanted in loaded.strategies else loaded.default_strategy
 
 
-def _inspect(place: Workplace, loaded: FusedModel, record: Record, asked: dict[str, str]) -> None:
-    seam_column, target_column, words = st.columns([3, 3, 5], vertical_alignment="bottom")
-    seam = seam_column.segmented_control(
-        "Attribution measured at",
-        list(SEAMS),
-        default="fusion",
-        format_func=SEAMS.__getitem__,
-        key="seam",
-        required=True,
-    )
-    target = target_column.selectbox(
-        "Class to explain",
-        [None, *loaded.classes],
-        format_func=lambda c: c or "each strategy's own answer",
-        key=f"target {place.name}",
-    )
-    with words.expander("How to read this"):
-        st.markdown(METHODS)
+def _inspect(
+    place: Workplace, loaded: FusedModel, record: Record, target: str | None, seam: Seam, asked: dict[str, str]
+) -> None:
+    where = (str(place.model), session.content_key(record), seam, target)
     with st.spinner("Tracing the record under every strategy …"):
-        found = session.inspection(
-            str(place.model), session.content_key(record), "input" if seam == "input" else "fusion", target, record
-        )
-    strategy = _strategy(loaded, asked)
+        found = session.inspection(*where, record)
+        content = session.board_content(*where, found, [_card(loaded, name) for name in loaded.strategies])
     clicked = viewer.chosen(BOARD)
-    drawn = payload(
-        found.traces,
-        picture=found.picture,
-        clip_samples=found.clip.samples if found.clip else None,
-        clip_rate=found.clip.rate if found.clip else None,
-        mel=found.mel,
-        strategies=[_card(loaded, name) for name in loaded.strategies],
-        selected=strategy,
-        token=clicked.token if clicked else asked.get("token", ""),
-        view=clicked.view if clicked else asked.get("view", "attention"),
-        labels=LABELS,
-    )
-    selection = viewer.show(drawn, BOARD, lambda: None)
+    chosen = {
+        "strategy": _strategy(loaded, asked),
+        "token": clicked.token if clicked else asked.get("token", ""),
+        "view": clicked.view if clicked else asked.get("view", "attention"),
+    }
+    selection = viewer.show(content | chosen, BOARD, lambda: None)
     session.write_link(
         model=place.name,
         record="" if record.id == session.UPLOAD else record.id,
@@ -131,7 +125,7 @@ def _card(loaded: FusedModel, name: str) -> StrategyCard:
     fitted = loaded.fitted[name]
     return StrategyCard(
         name=name,
-        label=LABELS.get(name, name),
+        label=say(name),
         status=fitted.status,
         parameters=fitted.parameters,
         validation_accuracy=fitted.validation_accuracy,

@@ -61,7 +61,8 @@ function addInto(values, modality, extra, weight = 1) {
   extra.forEach((value, i) => (values[modality][i] += value * weight));
 }
 
-const ONE_SOFTMAX = 1.01;
+// Shares mean something within one softmax that reads several modalities.
+const isShared = (shares) => Object.keys(shares).length > 1 && total(Object.values(shares)) <= 1.01;
 
 function attended(group, head, token) {
   const maps = group.maps.filter((map) => map.query === token.modality && token.index < map.shape[1]);
@@ -71,7 +72,7 @@ function attended(group, head, token) {
     addInto(values, map.key, rowOf(map, head, token.index));
     shares[map.key] = (shares[map.key] || 0) + massOf(map, head, token.index);
   }
-  return { values, shares, single: total(Object.values(shares)) <= ONE_SOFTMAX, empty: maps.length === 0 };
+  return { values, shares, single: isShared(shares), empty: maps.length === 0 };
 }
 
 function attendedBy(group, head, token) {
@@ -91,9 +92,11 @@ function meanOverQueries(group, head) {
   for (const map of group.maps) {
     queries[map.query] = map.shape[1];
     (readers[map.key] ??= {})[map.query] = map.shape[1];
-    byQuery[map.query] = (byQuery[map.query] || 0) + rowSum(map, head).mass / map.shape[1];
+    const row = (byQuery[map.query] ??= {});
+    row[map.key] = (row[map.key] || 0) + rowSum(map, head).mass / map.shape[1];
   }
-  const single = Object.values(byQuery).every((mass) => mass <= ONE_SOFTMAX);
+  const read = new Set(group.maps.map((map) => map.key)).size;
+  const single = Object.values(byQuery).every((row) => isShared(row) && Object.keys(row).length === read);
   for (const map of group.maps) {
     const count = total(Object.values(single ? queries : readers[map.key]));
     const sum = rowSum(map, head);
@@ -127,8 +130,8 @@ function attentionLine(board, found, lead, kind) {
       words.push("strongest ", tokenName(board, { modality: key, index }), " ", { strong: fine(found.values[key][index]) });
     }
   }
-  const unit = { row: found.single ? "shares of one row" : "own softmax per pair", column: "mean weight per query token" };
-  const mean = found.single ? "shares of the mean row" : "mean rows, own softmax per pair";
+  const unit = { row: found.single ? "shares of one row" : "each map its own softmax", column: "mean weight per query token" };
+  const mean = found.single ? "shares of the mean row" : "mean rows, each map its own softmax";
   return [...lead, ...words, { quiet: ` (${kind === "mean" ? mean : unit[kind]}, ${group.label}, ${heads})` }];
 }
 
@@ -156,7 +159,8 @@ function attentionLook(board) {
   const most = Object.fromEntries(shown.map((m) => [m, largest(found.values[m])]));
   const common = Math.max(0, ...Object.values(most));
   const scales = found.single ? Object.fromEntries(shown.map((m) => [m, common])) : most;
-  return { kind: "attention", values: found.values, scales, common: found.single ? common : null, line };
+  const comparable = found.single || shown.length === 1;
+  return { kind: "attention", values: found.values, scales, common: comparable ? common : null, line };
 }
 
 function attributionLook(board) {

@@ -76,6 +76,6 @@ function paintWords(board, look) {
   const fold = board.lane("text").querySelector(".fold");
   if (fold.hidden) return;
   const hidden = [...(look.values.text ?? [])].slice(FOLD);
-  const weight = look.kind === "attention" && look.common !== null && hidden.length ? `, ${fine(total(hidden))} of the weight in the hidden ${hidden.length}` : "";
+  const weight = look.kind === "attention" && board.ui.direction === "to" && look.common !== null && hidden.length ? `, ${fine(total(hidden))} of the weight in the hidden ${hidden.length}` : "";
   fold.textContent = board.ui.folded ? `show all ${board.chips.length} words${weight}` : `show the first ${FOLD} words`;
 }

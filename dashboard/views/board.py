@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from dashboard.views import media
+from dashboard.views.labels import say
+from dashboard.views.ledger import ledger
 from fusion_core.types import (
     MODALITIES,
     AttentionMap,
     Attribution,
     Check,
-    Ledger,
     Prediction,
-    Reading,
     Record,
     TokenAxis,
     Trace,
@@ -76,7 +76,7 @@ def payload(
     shown = [_strategy(card, by_name.get(card.name), axes, labels) for card in strategies]
     content = {
         "record": _record(traces[0].record, labels),
-        "names": {name: _say(name, labels) for name in (*MODALITIES, "cls")},
+        "names": {name: say(name, labels) for name in (*MODALITIES, "cls")},
         "image": None if picture is None else media.image(picture),
         "audio": None if clip_samples is None or not clip_rate else media.audio(clip_samples, clip_rate, mel),
         "strategies": shown,
@@ -125,13 +125,13 @@ def _record(record: Record, labels: Mapping[str, str]) -> Json:
     if record.timestamp is not None:
         parts.append(f"{record.timestamp:%Y-%m-%d %H:%M}")
     short = {k: str(v) for k, v in record.meta.items() if 0 < len(str(v)) <= 24 and "," not in str(v)}
-    parts += [f"{_say(k, labels)} {v}" for k, v in short.items()]
+    parts += [f"{say(k, labels)} {v}" for k, v in short.items()]
     return {
         "id": record.id,
         "caption": " · ".join(parts[:5]),
         "label": record.label,
         "present": list(record.present()),
-        "flags": [_say(flag, labels) for flag in record.flags],
+        "flags": [say(flag, labels) for flag in record.flags],
     }
 
 
@@ -195,7 +195,7 @@ def _groups(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> list[Jso
     sites = {site: sorted({layer for s, layer in keys if s == site}) for site, _ in keys}
     return [
         {
-            "label": f"{_say(site, labels)} {sites[site].index(layer) + 1}",
+            "label": f"{say(site, labels)} {sites[site].index(layer) + 1}",
             "heads": max(m.weights.shape[0] for m in between if (m.site, m.layer) == (site, layer)),
             "maps": [byte_map(m) for m in between if (m.site, m.layer) == (site, layer)],
         }
@@ -223,10 +223,10 @@ def byte_map(attention: AttentionMap) -> Json:
 
 def _attribution(attribution: Attribution, labels: Mapping[str, str]) -> Json:
     return {
-        "method": _say(attribution.method, labels),
+        "method": say(attribution.method, labels),
         "seam": attribution.seam,
         "target": attribution.target,
-        "baseline": _say(attribution.baseline, labels),
+        "baseline": say(attribution.baseline, labels),
         "error": None if attribution.error is None or not math.isfinite(attribution.error) else attribution.error,
         "scores": {m: [_short(float(x)) for x in scores] for m, scores in attribution.scores.items()},
     }
@@ -237,122 +237,4 @@ def _short(score: float) -> float | None:
 
 
 def _check(check: Check, labels: Mapping[str, str]) -> Json:
-    return {"name": _say(check.name, labels), "passed": check.passed, "sentence": check.sentence}
-
-
-def ledger(account: Ledger, label: str | None, labels: Mapping[str, str]) -> Json | None:
-    """Return the ledger as printed: rows, a sum that adds up in its printed digits, and the alone/without table.
-
-    None when a number in it is not finite.
-    """
-    numbers = [account.full, account.base, account.three_way or 0.0, *account.contributions.values()]
-    if not np.isfinite([*numbers, *account.interactions.values()]).all():
-        return None
-    present = [m for m, error in account.standard_errors.items() if m in account.alone or error is not None]
-    digits, total, full, base = printed_sum([account.contributions[m] for m in present], account.full, account.base)
-    rows = [_row(_say(m, labels), "modality", m, account, digits, m in present) for m in account.contributions]
-    rows += [
-        _interaction(" × ".join(_say(m, labels) for m in pair.split("+")), pair, value, digits)
-        for pair, value in account.interactions.items()
-    ]
-    if account.three_way is not None:
-        rows.append(_interaction("all three", "three_way", account.three_way, digits))
-    return {
-        "target": account.target,
-        "unit": account.unit,
-        "rows": rows,
-        "sum": {
-            "parts": [signed(account.contributions[m], digits) for m in present],
-            "total": plain(total, digits),
-            "full": plain(full, digits),
-            "base": plain(base, digits),
-        },
-        "caption": _ledger_caption(account, len(present)),
-        "readings": [
-            {
-                "name": _say(m, labels),
-                "alone": _reading(account.alone.get(m), label),
-                "without": _reading(account.without.get(m), label),
-            }
-            for m in present
-        ],
-    }
-
-
-def printed_sum(parts: Sequence[float], full: float, base: float) -> tuple[int, float, float, float]:
-    """Return the fewest decimals (2 to 4) whose roundings add up, and the total, full and base to print.
-
-    Parts, total and full are rounded to the nearest; base closes the sum, so it may be rounded the other way. Where
-    4 decimals do not close either, the total takes up the last digit: it is below the ledger's tolerance.
-    """
-    for digits in (2, 3, 4):
-        unit = 10.0**-digits
-        total = round(sum(round(x, digits) for x in parts), digits)
-        rest = round(round(full, digits) - total, digits)
-        if total == round(sum(parts), digits) and abs(rest - base) < unit:
-            break
-    return digits, total, round(full, digits), rest
-
-
-def _row(name: str, kind: str, modality: str, account: Ledger, digits: int, present: bool) -> Json:
-    value, error = account.contributions[modality], account.standard_errors.get(modality)
-    if error is not None and not math.isfinite(error):
-        error = None
-    return {
-        "id": modality,
-        "name": name,
-        "kind": kind,
-        "present": present,
-        "value": value,
-        "error": None if error is None else 2 * error,
-        "text": signed(value, digits),
-        "spread": "" if error is None else f"± {2 * error:.{min(digits, 2)}f}",
-        "clear": None if error is None else abs(value) > 2 * error,
-    }
-
-
-def _interaction(name: str, key: str, value: float, digits: int) -> Json:
-    return {
-        "id": key,
-        "name": name,
-        "kind": "interaction",
-        "present": True,
-        "value": value,
-        "error": None,
-        "text": signed(value, min(digits, 2)),
-        "spread": "",
-        "clear": None,
-    }
-
-
-def _reading(reading: Reading | None, label: str | None) -> Json | None:
-    if reading is None or not math.isfinite(reading.probability):
-        return None
-    return {
-        "top": reading.top,
-        "probability": reading.probability,
-        "correct": None if label is None else reading.top == label,
-    }
-
-
-def _ledger_caption(account: Ledger, players: int) -> str:
-    removal = f"{account.donors} {account.policy} donors" if account.donors else f"removal policy: {account.policy}"
-    spread = ", ± 2 standard errors over donors" if account.donors else ""
-    coalitions = f"{2**players} coalition{'s' if players else ''}"
-    return f"Exact Shapley over {coalitions}, {removal}{spread}; interactions are already inside the contributions."
-
-
-def signed(value: float, digits: int) -> str:
-    """Print a number with its sign; what rounds to nothing has none."""
-    rounded = round(value, digits)
-    return ("+" if rounded > 0 else "") + plain(rounded, digits)
-
-
-def plain(value: float, digits: int) -> str:
-    """Print a number with a true minus sign."""
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:.{digits}f}".replace("-", "−")
-
-
-def _say(name: str, labels: Mapping[str, str]) -> str:
-    return labels.get(name, name.replace("_", " "))
+    return {"name": say(check.name, labels), "passed": check.passed, "sentence": check.sentence}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 LABELS = {
     "late": "late",
     "concat": "concat",
@@ -39,3 +41,8 @@ a map says whether changing it changes the answer. **Attributions** are signed s
 seam* they are measured on encoder tokens (fast), at the *input seam* on what was written, seen and heard (slower;
 images there by occlusion).
 """
+
+
+def say(name: str, labels: Mapping[str, str] = LABELS) -> str:
+    """Return the words for a name: the table's, or the name with spaces."""
+    return labels.get(name, name.replace("_", " "))

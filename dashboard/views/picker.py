@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fusion_core.texts import show_text
+from fusion_core.reading.texts import show_text
 from fusion_core.types import Record, Refusal
 
 LONGEST_TEXT = 70
@@ -33,10 +33,15 @@ def picker(rows: Sequence[Record | Refusal], answers: pd.DataFrame | None, strat
 def tally(answers: pd.DataFrame | None, strategy: str) -> str:
     """Return how many labelled records a strategy got wrong, as a sentence."""
     if answers is None:
-        return "not answered yet"
+        return "answers of the set not known"
     own = answers[(answers["strategy"] == strategy) & (answers["status"] == "ok") & answers["label"].notna()]
     wrong = int((own["prediction"] != own["label"]).sum())
-    return f"{wrong} of {len(own)} labelled records wrong" if len(own) else "no labelled records"
+    return f"{wrong} of {len(own)} wrong, those first" if len(own) else "no labelled records"
+
+
+def refusals(refused: Sequence[Refusal]) -> str:
+    """Return how many rows could not be read, as the end of a caption."""
+    return f" · {len(refused)} rows could not be read" if refused else ""
 
 
 def _of_strategy(answers: pd.DataFrame | None, strategy: str) -> dict[str, dict[str, object]]:

@@ -20,7 +20,7 @@ class Problem:
     """One record, one strategy, one class, at one seam.
 
     forward: values of the modalities in `modalities`, batch first, to centred logits of the class, `[B]`.
-    values, baselines: one `[1, ...]` tensor each. to_tokens: per modality, element scores `[...]` to token scores `[T]`.
+    values, baselines: one `[1, ...]` tensor each. to_tokens: per modality, element to token scores, `[...]` to `[T]`.
     scale: range of the class's centred logit over the background, the yardstick of small differences.
     """
 
@@ -62,16 +62,23 @@ def at_fusion(model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, ta
         modalities=present,
         forward=forward,
         values=values,
-        baselines=tuple(model.background.mean_token(m).expand_as(v).clone() for m, v in zip(present, values, strict=True)),
+        baselines=tuple(
+            model.background.mean_token(m).expand_as(v).clone() for m, v in zip(present, values, strict=True)
+        ),
         baseline_name="mean token of the background",
         to_tokens={m: lambda scores: scores.sum(dim=-1) for m in present},
-        cells={m: torch.arange(v.shape[1])[:, None].expand(v.shape[1:]) for m, v in zip(present, values, strict=True)},
+        cells={m: torch.arange(tokens[m].mask.shape[1])[:, None].expand(tokens[m].values.shape[1:]) for m in present},
         scale=scale,
     )
 
 
 def at_input(
-    model: FusedModel, inputs: Inputs, tokens: Mapping[str, Tokens], strategy: str, target: int, scale: float,
+    model: FusedModel,
+    inputs: Inputs,
+    tokens: Mapping[str, Tokens],
+    strategy: str,
+    target: int,
+    scale: float,
     explained: tuple[str, ...],
 ) -> Problem:
     """Pose the problem on encoder inputs of the `explained` modalities, the others held at what they are.

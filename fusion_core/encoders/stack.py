@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 
-from fusion_core.clips import Clip, decode_audio
 from fusion_core.encoders import Encoder, EncoderRoots, EncoderSource, load_encoder
 from fusion_core.errors import RecordError
 from fusion_core.fusion.head import TokenSpec
-from fusion_core.media import read_media
-from fusion_core.pictures import Picture, decode_image
-from fusion_core.texts import clean_text
+from fusion_core.reading.clips import Clip, decode_audio
+from fusion_core.reading.media import read_media
+from fusion_core.reading.pictures import Picture, decode_image
+from fusion_core.reading.texts import clean_text
 from fusion_core.types import MODALITIES, Inputs, ModalityInputs, Record, Tokens
 
 
@@ -42,7 +43,9 @@ class EncoderStack:
 
     def prepare(self, records: Sequence[Record]) -> Inputs:
         """Decode and preprocess records; raises RecordError, with the record's id, at the first that cannot be read."""
-        decoded = {m: [_decode(record, m) for record in records] for m in self.modalities}
+        decoded: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
+            m: [_decode(record, m) for record in records] for m in self.modalities
+        }
         parts: dict[str, ModalityInputs] = {}
         notes: list[list[str]] = [list(record.flags) for record in records]
         for m, encoder in self.encoders.items():

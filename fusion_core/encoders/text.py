@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedTokenizerFast
 
 from fusion_core.encoders.source import (
     EncoderRoots,
@@ -20,6 +21,7 @@ from fusion_core.encoders.source import (
     require_safetensors,
     verify,
 )
+from fusion_core.errors import ModelError
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
 
@@ -35,6 +37,7 @@ CLASSES = {
     "xlm-roberta": "XLMRobertaModel",
 }
 MAX_PIECES = 256
+MASK_PIECES = ("[MASK]", "<mask>")
 
 
 class TextEncoder:
@@ -52,9 +55,8 @@ class TextEncoder:
         config = read_config(folder)
         model_class = named_class(config, CLASSES, "text")
         self.source = replace(source, sha256=verify(require_safetensors(folder), source.sha256))
-        self.tokenizer: Any = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"))
-        self.tokenizer.backend_tokenizer.no_padding()
-        self.tokenizer.backend_tokenizer.no_truncation()
+        self.tokenizer = read_tokenizer(folder)
+        self.mask_piece = next((i for i in map(self.tokenizer.token_to_id, MASK_PIECES) if i is not None), 0)
         self.model: Any = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
         self.model.requires_grad_(False)
         self.embeddings = self.model.get_input_embeddings()
@@ -66,15 +68,15 @@ class TextEncoder:
         """Tokenise texts; return piece embeddings `[B, P, d]` and what was cut of each."""
         rows, groups, axes, notes = [], [], [], []
         for text in texts:
-            ids, group, axis, note = self._pieces(text) if text is not None else ([], [], None, ())
-            rows.append(torch.tensor(ids, dtype=torch.long))
+            pieces, group, axis, note = self._pieces(text) if text is not None else ([], [], None, ())
+            rows.append(torch.tensor(pieces, dtype=torch.long))
             groups.append(torch.tensor(group, dtype=torch.long))
             axes.append(axis)
             notes.append(note)
         mask = pad_sequence([torch.ones(len(r), dtype=torch.bool) for r in rows], batch_first=True)
         if mask.shape[1] == 0:
             mask = mask.new_zeros(len(rows), 1)
-        ids = _pad(rows, mask.shape[1], int(self.tokenizer.convert_tokens_to_ids("[PAD]") or 0))
+        ids = _pad(rows, mask.shape[1], 0)
         values = torch.where(mask[..., None], self.embeddings(ids), 0.0)
         return ModalityInputs(values, mask, tuple(axes), _pad(groups, mask.shape[1], -1)), notes
 
@@ -99,10 +101,8 @@ class TextEncoder:
 
     def baseline(self, inputs: ModalityInputs) -> Tensor:
         """Return the uninformative input `[B, P, d]`: every piece but the special ones is the mask piece."""
-        piece = self.tokenizer.convert_tokens_to_ids(["[MASK]"])[0]
-        if piece is None:
-            piece = self.tokenizer.convert_tokens_to_ids(["<mask>"])[0] or 0
-        masked = self.embeddings(torch.tensor(piece)).to(inputs.values)
+        assert inputs.groups is not None
+        masked = self.embeddings(torch.tensor(self.mask_piece)).to(inputs.values)
         return torch.where((inputs.groups >= 0)[..., None], masked, inputs.values)
 
     def token_of(self, inputs: ModalityInputs) -> Tensor:
@@ -111,7 +111,7 @@ class TextEncoder:
         return inputs.groups[0][:, None].expand(inputs.values.shape[1:])
 
     def _pieces(self, text: str) -> tuple[list[int], list[int], TokenAxis, tuple[str, ...]]:
-        encoding = self.tokenizer.backend_tokenizer.encode(text)
+        encoding = self.tokenizer.encode(text)
         words = _words(text, encoding.word_ids, encoding.offsets)
         ids, group = list(encoding.ids), [-1] * len(encoding.ids)
         for number, (_, _, pieces) in enumerate(words):
@@ -130,6 +130,20 @@ class TextEncoder:
         return ids, group, TokenAxis("words", tuple(text[s:e] for s, e, _ in words), spans), notes
 
 
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """Read a fast tokenizer without its padding and truncation; raises ModelError when it is missing or damaged."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ModelError(f"{folder.name} has no tokenizer.json; only fast tokenizers are loaded")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the tokenizers library raises bare Exception for damaged files
+        raise ModelError(f"tokenizer.json of {folder.name} is damaged") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 def _words(text: str, word_ids: list[int | None], offsets: list[tuple[int, int]]) -> list[tuple[int, int, list[int]]]:
     """Merge pieces to words `(start, end, pieces)`; "don't" and "well-made" stay whole."""
     words: list[tuple[int, int, list[int]]] = []
@@ -137,7 +151,9 @@ def _words(text: str, word_ids: list[int | None], offsets: list[tuple[int, int]]
     for piece, (word, (start, end)) in enumerate(zip(word_ids, offsets, strict=True)):
         if word is None:
             continue
-        joined = bool(words) and start == words[-1][1] and start > 0 and (_joins(text[start]) or _joins(text[start - 1]))
+        joined = (
+            bool(words) and start == words[-1][1] and start > 0 and (_joins(text[start]) or _joins(text[start - 1]))
+        )
         if words and (word == last or joined):
             words[-1] = (words[-1][0], end, [*words[-1][2], piece])
         else:

@@ -74,9 +74,7 @@ class CrossAttention(Head):
         count = len(self.modalities)
         layers = settings.layers if count == 2 else 1
         self.layers = nn.ModuleList(PairLayer(self.modalities, layer, settings) for layer in range(layers))
-        self.self_attention = nn.ModuleDict(
-            {m: SelfBlock("self", layers, settings, ratio=1) for m in self.modalities}
-        )
+        self.self_attention = nn.ModuleDict({m: SelfBlock("self", layers, settings, ratio=1) for m in self.modalities})
         self.classifier = classifier(count * settings.width, settings.width, classes, settings.dropout)
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:

@@ -15,7 +15,7 @@ from fusion_core.bundle import load
 from fusion_core.fit import logits, targets
 from fusion_core.intervals import paired_difference, wilson
 from fusion_core.model import FusedModel
-from fusion_core.records import read
+from fusion_core.reading.records import read
 from fusion_core.tokens import TokenSet, encode_records
 
 

@@ -15,7 +15,7 @@ import torch
 from fusion_core.bundle import load
 from fusion_core.contribute.ledger import measure
 from fusion_core.model import FusedModel
-from fusion_core.records import read
+from fusion_core.reading.records import read
 from fusion_core.trace import Question, trace_record
 from fusion_core.types import Record, Tokens
 

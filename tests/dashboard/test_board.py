@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from dashboard.views import board, media
-from dashboard.views.board import StrategyCard, payload, printed_sum
+from dashboard.views.board import StrategyCard, payload
+from dashboard.views.ledger import ledger, printed_sum
 from fusion_core.types import (
     AttentionMap,
     Attribution,
@@ -163,7 +164,7 @@ def test_the_printed_ledger_adds_up_in_its_printed_digits(seed: int) -> None:
     made = account(
         dict(zip(("text", "image", "audio"), rng.normal(0, 2, 3).tolist(), strict=True)), float(rng.normal())
     )
-    shown = board.ledger(made, "negative", {})
+    shown = ledger(made, "negative", {})
     assert shown is not None
     numbers = shown["sum"]
     digits = len(numbers["total"].split(".")[1])
@@ -184,7 +185,7 @@ def test_a_third_decimal_is_printed_where_two_do_not_add_up() -> None:
 
 
 def test_a_contribution_within_two_standard_errors_claims_no_sign() -> None:
-    shown = board.ledger(account({"text": 0.11, "image": -0.13}), None, {})
+    shown = ledger(account({"text": 0.11, "image": -0.13}), None, {})
     assert shown is not None
     assert [row["clear"] for row in shown["rows"][:2]] == [False, True]
     assert shown["rows"][0]["spread"] == "± 0.12"
@@ -192,7 +193,7 @@ def test_a_contribution_within_two_standard_errors_claims_no_sign() -> None:
 
 
 def test_a_ledger_that_is_not_finite_is_not_printed() -> None:
-    assert board.ledger(account({"text": float("nan"), "image": 1.0}), None, {}) is None
+    assert ledger(account({"text": float("nan"), "image": 1.0}), None, {}) is None
 
 
 def test_an_absent_modality_has_no_axis_no_scores_and_stays_out_of_the_sum() -> None:

@@ -9,10 +9,10 @@ import zlib
 import numpy as np
 import pytest
 
-from fusion_core import archive, media
-from fusion_core.archive import unpack
 from fusion_core.errors import CallError
-from fusion_core.media import MediaStore, read_media
+from fusion_core.reading import archive, media
+from fusion_core.reading.archive import unpack
+from fusion_core.reading.media import MediaStore, read_media
 
 
 def zipped(entries: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

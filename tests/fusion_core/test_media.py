@@ -13,9 +13,9 @@ import scipy.io
 import soundfile
 from PIL import Image, ImageOps
 
-from fusion_core import clips, media, pictures, texts
 from fusion_core.errors import RecordError
-from fusion_core.media import (
+from fusion_core.reading import clips, media, pictures, texts
+from fusion_core.reading.media import (
     Clip,
     Picture,
     clean_text,

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from fusion_core.errors import RecordError
-from fusion_core.paths import open_regular, plain_parts, resolve_inside
+from fusion_core.reading.paths import open_regular, plain_parts, resolve_inside
 
 REFUSED = [
     "/etc/passwd", "//host/share", "C:\\a.png", "c:/a.png", "C:a.png", "\\\\host\\share\\a", "a\\b.png", "..",

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from fusion_core import cells, columnar, media, metadata
 from fusion_core.errors import CODES, CallError
-from fusion_core.records import RecordSet, read, read_bytes
+from fusion_core.reading import cells, columnar, media, metadata
+from fusion_core.reading.records import RecordSet, read, read_bytes
 from fusion_core.types import Media, Record
 
 FILES = {"images/a.png": b"\x89PNG one", "images/b.png": b"\x89PNG two", "sounds/a.wav": b"RIFF one"}
@@ -427,6 +427,19 @@ def test_limits_on_rows_bytes_and_content_are_clear_errors(monkeypatch):
     assert call_code(read_bytes, parquet([{"text": "abc"}] * 3), "a.parquet") == "file_too_large"
     monkeypatch.setattr(metadata, "MAX_TABLE_BYTES", 3)
     assert call_code(read_bytes, rows, "a.jsonl") == "file_too_large"
+
+
+def test_a_dictionary_bomb_in_parquet_is_refused_at_the_limit(monkeypatch):
+    monkeypatch.setattr(columnar, "MAX_CONTENT_BYTES", 5_000_000)
+    bomb = pa.DictionaryArray.from_arrays(pa.array([0] * 5_000, pa.int32()), pa.array(["x" * 100_000]))
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": bomb}), out)
+    assert len(out.getvalue()) < 50_000
+    assert call_code(read_bytes, out.getvalue(), "a.parquet") == "file_too_large"
+    nested = pa.ListArray.from_arrays(pa.array([0, 5_000], pa.int32()), bomb)
+    out = io.BytesIO()
+    pq.write_table(pa.table({"text": ["a"], "more": nested}), out)
+    assert call_code(read_bytes, out.getvalue(), "a.parquet") == "metadata_damaged"
 
 
 def test_a_parquet_cell_that_is_no_utf8_spoils_its_own_row_only():

@@ -1,0 +1,128 @@
+"""The ledger as it is printed: bars, a sum whose digits add up, and what each modality says alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dashboard.views.labels import say
+from fusion_core.types import Ledger, Reading
+
+Json = dict[str, Any]
+
+
+def ledger(account: Ledger, label: str | None, labels: Mapping[str, str]) -> Json | None:
+    """Return the ledger as printed: rows, a sum that adds up in its printed digits, and the alone/without table.
+
+    None when a number in it is not finite.
+    """
+    numbers = [account.full, account.base, account.three_way or 0.0, *account.contributions.values()]
+    if not np.isfinite([*numbers, *account.interactions.values()]).all():
+        return None
+    present = [m for m, error in account.standard_errors.items() if m in account.alone or error is not None]
+    digits, total, full, base = printed_sum([account.contributions[m] for m in present], account.full, account.base)
+    rows = [_row(say(m, labels), "modality", m, account, digits, m in present) for m in account.contributions]
+    rows += [
+        _interaction(" × ".join(say(m, labels) for m in pair.split("+")), pair, value, digits)
+        for pair, value in account.interactions.items()
+    ]
+    if account.three_way is not None:
+        rows.append(_interaction("all three", "three_way", account.three_way, digits))
+    return {
+        "target": account.target,
+        "unit": account.unit,
+        "rows": rows,
+        "sum": {
+            "parts": [signed(account.contributions[m], digits) for m in present],
+            "total": plain(total, digits),
+            "full": plain(full, digits),
+            "base": plain(base, digits),
+        },
+        "caption": _ledger_caption(account, len(present)),
+        "readings": [
+            {
+                "name": say(m, labels),
+                "alone": _reading(account.alone.get(m), label),
+                "without": _reading(account.without.get(m), label),
+            }
+            for m in present
+        ],
+    }
+
+
+def printed_sum(parts: Sequence[float], full: float, base: float) -> tuple[int, float, float, float]:
+    """Return the fewest decimals (2 to 4) whose roundings add up, and the total, full and base to print.
+
+    Parts, total and full are rounded to the nearest; base closes the sum, so it may be rounded the other way. Where
+    4 decimals do not close either, the total takes up the last digit: it is below the ledger's tolerance.
+    """
+    for digits in (2, 3, 4):
+        unit = 10.0**-digits
+        total = round(sum(round(x, digits) for x in parts), digits)
+        rest = round(round(full, digits) - total, digits)
+        if total == round(sum(parts), digits) and abs(rest - base) < unit:
+            break
+    return digits, total, round(full, digits), rest
+
+
+def _row(name: str, kind: str, modality: str, account: Ledger, digits: int, present: bool) -> Json:
+    value, error = account.contributions[modality], account.standard_errors.get(modality)
+    if error is not None and not math.isfinite(error):
+        error = None
+    return {
+        "id": modality,
+        "name": name,
+        "kind": kind,
+        "present": present,
+        "value": value,
+        "error": None if error is None else 2 * error,
+        "text": signed(value, digits),
+        "spread": "" if error is None else f"± {2 * error:.{min(digits, 2)}f}",
+        "clear": None if error is None else abs(value) > 2 * error,
+    }
+
+
+def _interaction(name: str, key: str, value: float, digits: int) -> Json:
+    return {
+        "id": key,
+        "name": name,
+        "kind": "interaction",
+        "present": True,
+        "value": value,
+        "error": None,
+        "text": signed(value, min(digits, 2)),
+        "spread": "",
+        "clear": None,
+    }
+
+
+def _reading(reading: Reading | None, label: str | None) -> Json | None:
+    if reading is None or not math.isfinite(reading.probability):
+        return None
+    return {
+        "top": reading.top,
+        "probability": reading.probability,
+        "correct": None if label is None else reading.top == label,
+    }
+
+
+def _ledger_caption(account: Ledger, players: int) -> str:
+    removal = f"{account.donors} {account.policy} donors" if account.donors else f"removal policy: {account.policy}"
+    spread = ", ± 2 standard errors over donors" if account.donors else ""
+    coalitions = f"{2**players} coalition{'s' if players else ''}"
+    return f"Exact Shapley over {coalitions}, {removal}{spread}; interactions are already inside the contributions."
+
+
+def signed(value: float, digits: int) -> str:
+    """Print a number with its sign; what rounds to nothing has none."""
+    rounded = round(value, digits)
+    return ("+" if rounded > 0 else "") + plain(rounded, digits)
+
+
+def plain(value: float, digits: int) -> str:
+    """Print a number with a true minus sign."""
+    rounded = round(value, digits) + 0.0
+    return f"{rounded:.{digits}f}".replace("-", "−")
