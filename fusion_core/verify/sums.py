@@ -13,7 +13,8 @@ def completeness(attribution: Attribution) -> Check | None:
         return None
     share = attribution.error
     word = "adds up" if share <= GOOD else "nearly adds up" if share <= WARN else "is not complete"
-    sentence = f"{attribution.method} at the {attribution.seam} seam {word} (off by {share:.1%})"
+    name = attribution.method.replace("_", " ")
+    sentence = f"{name} at the {attribution.seam} seam {word} (off by {share:.1%} of the difference explained)"
     return Check(f"completeness_{attribution.seam}", share, share <= WARN, sentence)
 
 
