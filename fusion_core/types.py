@@ -24,19 +24,12 @@ AxisKind = Literal["words", "patches", "frames"]
 
 @dataclass(frozen=True)
 class Media:
-    """An image or audio file: named by the SHA-256 of its bytes, held in memory or on disk."""
+    """An image or audio file: named by the SHA-256 of its bytes, held in memory or on disk (see `reading.media`)."""
 
     sha256: str
     name: str
     data: bytes | None = None
     path: Path | None = None
-
-    def read(self) -> bytes:
-        """Return the file's bytes."""
-        if self.data is not None:
-            return self.data
-        assert self.path is not None
-        return self.path.read_bytes()
 
 
 @dataclass(frozen=True)
