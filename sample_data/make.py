@@ -2,6 +2,7 @@
 bundles on them. Making the voice notes needs espeak-ng."""
 
 import argparse
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -21,6 +22,8 @@ SETS = ("feedback", "scene_qa")
 # Seeds of the shipped splits; the fresh one is for measuring accuracy on records never shipped.
 FEEDBACK: dict[Split, tuple[int, int]] = {"train": (800, 101), "validation": (200, 102), "test": (400, 103)}
 SCENE_QA = {"train": (9000, 201), "validation": (900, 202), "test": (1200, 203)}
+# Of the test sets, 400 and 1,200 records, the first are shipped: the repository stays under 40 MB.
+SHIPPED = {"feedback": 300, "scene_qa": 600}
 FRESH_SEEDS = {"feedback": 104, "scene_qa": 204}
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,18 @@ def build_record_sets(out: Path, names: tuple[str, ...] = SETS) -> None:
             folder = _emptied(out / "scene_qa" / part)
             scene_qa.build(folder, questions=count, seed=seed, split=part)
         scene_qa.write_terms(out / "scene_qa")
+
+
+def keep_first(folder: Path, count: int) -> None:
+    """Keep the first records of a record set and the media they name."""
+    table = folder / "metadata.jsonl"
+    kept = table.read_text("utf-8").splitlines(keepends=True)[:count]
+    table.write_text("".join(kept), "utf-8")
+    rows = [json.loads(line) for line in kept]
+    named = {row[column] for row in rows for column in ("image_file_name", "audio_file_name") if column in row}
+    for path in [*folder.glob("images/*"), *folder.glob("audio/*")]:
+        if path.relative_to(folder).as_posix() not in named:
+            path.unlink()
 
 
 def build_bundles(out: Path, names: tuple[str, ...] = SETS) -> None:
@@ -77,6 +92,7 @@ def main() -> None:
     """Command line of the rebuild."""
     parser = argparse.ArgumentParser(prog="python -m sample_data.make", description=__doc__)
     parser.add_argument("--only", choices=SETS, help="build this set only")
+    parser.add_argument("--whole-tests", action="store_true", help="keep all test records, not only those shipped")
     parser.add_argument("--keep-records", action="store_true", help="only fit the bundles, on the records there are")
     parser.add_argument("--out", type=Path, help="write here instead of the sample_data folder")
     parser.add_argument(
@@ -96,6 +112,8 @@ def main() -> None:
             return
         if not options.keep_records:
             build_record_sets(options.out or HERE, names)
+            for name in names if not options.whole_tests else ():
+                keep_first((options.out or HERE) / name / "test", SHIPPED[name])
         build_bundles(options.out or HERE, names)
     except SpeechUnavailable as error:
         parser.exit(2, f"{error}\n")
