@@ -9,9 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fusion_core.answers import Answer, Failure
+from fusion_core.answers import Answer
 from fusion_core.encoders.source import hash_file
 from fusion_core.errors import FusionError
+from fusion_core.types import Failure
 
 COLUMNS = ["id", "strategy", "status", "code", "prediction", "confidence", "label", "correct"]
 FILE_NAME = "answers.parquet"

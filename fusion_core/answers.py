@@ -10,7 +10,7 @@ import torch
 
 from fusion_core.errors import RecordError
 from fusion_core.model import FusedModel
-from fusion_core.types import Inputs, Prediction, Record, Refusal
+from fusion_core.types import Failure, Inputs, Prediction, Record, Refusal
 
 BATCH = 16
 
@@ -24,16 +24,6 @@ class Answer:
     prediction: Prediction
     present: tuple[str, ...]
     flags: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A row without an answer; `strategy` is None when the record itself could not be read."""
-
-    id: str
-    strategy: str | None
-    code: str
-    message: str
 
 
 def answer_rows(

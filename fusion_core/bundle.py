@@ -6,8 +6,10 @@ BUNDLE/model.json  strategies/<name>.safetensors  background.safetensors  README
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,14 @@ from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import ModelError
 from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
 from fusion_core.model import Background, Fitted, FusedModel
+from fusion_core.reading.metadata import parse_object
 from fusion_core.reading.paths import resolve_inside
 from fusion_core.types import MODALITIES, Tokens
 
 FORMAT = 1
 MAX_JSON_BYTES = 1_000_000
 MAX_WEIGHT_BYTES = 500_000_000
-KEYS = {"format", "name", "classes", "default_strategy", "encoders", "head", "strategies", "background"}
+KEYS = {"format", "versions", "name", "classes", "default_strategy", "encoders", "head", "strategies", "background"}
 
 
 def save(model: FusedModel, folder: Path) -> None:
@@ -45,11 +48,17 @@ def save(model: FusedModel, folder: Path) -> None:
     any_head = next(iter(model.heads.values()))
     content = {
         "format": FORMAT,
+        "versions": {name: version(name) for name in ("torch", "transformers")},
         "name": model.name,
         "classes": list(model.classes),
         "default_strategy": model.default_strategy,
         "encoders": {
-            m: {**asdict(source), **_spec_entry(any_head.specs[m])} for m, source in model.stack.sources.items()
+            m: {
+                **asdict(source),
+                **_spec_entry(any_head.specs[m]),
+                "preprocessing": model.stack.preprocessing[m],
+            }
+            for m, source in model.stack.sources.items()
         },
         "head": asdict(any_head.settings),
         "strategies": entries,
@@ -69,7 +78,7 @@ def load(folder: Path, roots: EncoderRoots | None = None) -> FusedModel:
     content = _read_json(folder)
     try:
         return _build(folder, content, roots)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelError(f"model.json of {folder.name} is not of format {FORMAT}: {error}") from error
 
 
@@ -83,11 +92,13 @@ def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) ->
         or len(classes) < 2
     ):
         raise ModelError(f"model.json of {folder.name} needs known modalities and at least two distinct classes")
-    specs = {
-        m: TokenSpec(int(e["width"]), e["kind"], tuple(e["grid"]) if e["grid"] else None) for m, e in encoders.items()
+    specs = {m: _token_spec(e) for m, e in encoders.items()}
+    sources = {
+        m: EncoderSource(e["source"], str(e["name"]), _digest(e["sha256"]), _digest(e["settings_sha256"]))
+        for m, e in encoders.items()
     }
-    sources = {m: EncoderSource(e["source"], str(e["name"]), str(e["sha256"])) for m, e in encoders.items()}
-    settings = HeadSettings(**content["head"])
+    preprocessing = {m: dict(e["preprocessing"]) for m, e in encoders.items()}
+    settings = _head_settings(content["head"])
     heads: dict[str, Head] = {}
     fitted: dict[str, Fitted] = {}
     for entry in content["strategies"]:
@@ -96,14 +107,15 @@ def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) ->
             raise ModelError(
                 f"strategy {name!r} of {folder.name} is unknown; known: {', '.join(strategy)}", "model_refused"
             )
-        heads[name] = _load_head(folder, name, str(entry["sha256"]), specs, len(classes), settings)
-        values = {f.name: entry[f.name] for f in fields(Fitted)}
-        fitted[name] = Fitted(**{**values, "interval": tuple(values["interval"])})
-    background = _load_background(folder, str(content["background"]["sha256"]), specs)
+        heads[name] = _load_head(folder, name, _digest(entry["sha256"]), specs, len(classes), settings)
+        fitted[name] = _fitted(entry)
+    background = _load_background(folder, _digest(content["background"]["sha256"]), specs)
     default = str(content["default_strategy"])
     if default not in heads:
         raise ModelError(f"default strategy {default!r} is not among the bundle's: {', '.join(heads)}")
-    return FusedModel(str(content["name"]), classes, EncoderStack(sources, roots), heads, fitted, background, default)
+    return FusedModel(
+        str(content["name"]), classes, EncoderStack(sources, roots, preprocessing), heads, fitted, background, default
+    )
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -113,10 +125,10 @@ def _read_json(folder: Path) -> dict[str, Any]:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise ModelError(f"model.json of {folder.name} is over {MAX_JSON_BYTES:,} bytes")
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = parse_object(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"model.json of {folder.name} is not JSON: it is cut or damaged") from error
-    if not isinstance(content, dict) or set(content) != KEYS:
+        raise ModelError(f"model.json of {folder.name} is not strict JSON: it is cut or damaged") from error
+    if set(content) != KEYS:
         raise ModelError(f"model.json of {folder.name} must have exactly the keys {', '.join(sorted(KEYS))}")
     if content["format"] != FORMAT:
         raise ModelError(f"{folder.name} has format {content['format']!r}; this version reads format {FORMAT}")
@@ -138,7 +150,57 @@ def _load_head(
 def _load_background(folder: Path, sha256: str, specs: Mapping[str, TokenSpec]) -> Background:
     tensors = read_weights(resolve_inside(folder, "background.safetensors"), sha256)
     tokens = {m: Tokens(tensors[f"{m}.values"], tensors[f"{m}.mask"] > 0) for m in specs}
+    donors = {t.values.shape[0] for t in tokens.values()}
+    fits = all(
+        t.values.ndim == 3
+        and t.values.shape[:2] == t.mask.shape
+        and t.values.shape[2] == specs[m].width
+        and bool(t.mask.any(dim=1).all())
+        for m, t in tokens.items()
+    )
+    if not fits or len(donors) != 1:
+        raise ModelError("background.safetensors does not hold as many whole donors for every modality")
     return Background(tokens)
+
+
+def _digest(value: object) -> str:
+    """Return a SHA-256 in hex; anything else would switch a check off."""
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
+        raise ValueError(f"{value!r} is not a SHA-256 of 64 hex digits")
+    return value
+
+
+def _head_settings(entry: Mapping[str, Any]) -> HeadSettings:
+    settings = HeadSettings(**entry)
+    whole = all(isinstance(v, int) for v in (settings.width, settings.heads, settings.layers))
+    if not whole or not (1 <= settings.heads <= 64 and 1 <= settings.layers <= 24 and 0.0 <= settings.dropout < 1.0):
+        raise ValueError("head settings are out of range")
+    if not (2 <= settings.width <= 4096) or settings.width % 2 or settings.width % settings.heads:
+        raise ValueError(f"head width {settings.width} must be even, at most 4096 and a multiple of its heads")
+    return settings
+
+
+def _fitted(entry: Mapping[str, Any]) -> Fitted:
+    """Read a strategy's figures, each of the type and range it must have."""
+    if set(entry) != {f.name for f in fields(Fitted)} | {"sha256"}:
+        raise ValueError(f"strategy entry has the keys {', '.join(sorted(entry))}")
+    low, high = (float(bound) for bound in entry["interval"])
+    fitted = Fitted(
+        strategy=str(entry["strategy"]),
+        parameters=int(entry["parameters"]),
+        validation_accuracy=float(entry["validation_accuracy"]),
+        interval=(low, high),
+        validation_records=int(entry["validation_records"]),
+        training_records=int(entry["training_records"]),
+        chance=float(entry["chance"]),
+        status=str(entry["status"]),
+        seed=int(entry["seed"]),
+        seconds=float(entry["seconds"]),
+    )
+    shares = (fitted.validation_accuracy, low, high, fitted.chance)
+    if not all(0.0 <= share <= 1.0 for share in shares) or fitted.status not in ("trained", "distilled", "chance"):
+        raise ValueError(f"figures of strategy {fitted.strategy!r} are out of range")
+    return fitted
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
@@ -172,6 +234,15 @@ def _pack(background: Background) -> dict[str, Tensor]:
         packed[f"{m}.values"] = tokens.values.half().contiguous()
         packed[f"{m}.mask"] = tokens.mask.to(torch.uint8)
     return packed
+
+
+def _token_spec(entry: Mapping[str, Any]) -> TokenSpec:
+    width, kind, grid = entry["width"], entry["kind"], entry["grid"]
+    sides = [] if grid is None else list(grid)
+    fits = isinstance(width, int) and 1 <= width <= 65_536 and kind in ("words", "patches", "frames")
+    if not fits or (sides and len(sides) != 2) or not all(isinstance(s, int) and 1 <= s <= 256 for s in sides):
+        raise ValueError(f"tokens {width!r} wide of kind {kind!r} on grid {grid!r} are out of range")
+    return TokenSpec(width, kind, (sides[0], sides[1]) if sides else None)
 
 
 def _spec_entry(spec: TokenSpec) -> dict[str, Any]:

@@ -27,9 +27,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FusionError as error:
         say(f"{given.verb}: {error}")
         return 2
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read our lines went away before the end
         sys.stderr.close()
-        return 0
+        return 2
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -88,8 +88,8 @@ def _encoder_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def emit(line: dict[str, Any]) -> None:
-    """Print one JSON line; NaN cannot occur in it."""
-    print(json.dumps(line, ensure_ascii=False, allow_nan=False), flush=True)
+    """Print one JSON line, ASCII only, so that no mark inside a text can look like the end of a line."""
+    print(json.dumps(line, allow_nan=False), flush=True)
 
 
 def say(words: str) -> None:
@@ -136,10 +136,11 @@ def _progress(what: str, done: int, total: int) -> None:
 
 def run_predict(given: argparse.Namespace) -> int:
     """Answer every record, in order."""
-    from fusion_core.answers import Failure, answer_rows
+    from fusion_core.answers import answer_rows
     from fusion_core.lines import predict_line
     from fusion_core.model import chosen_strategies
     from fusion_core.reading.records import read
+    from fusion_core.types import Failure
 
     model = _open(given)
     strategies = chosen_strategies(model, given.strategy)
@@ -152,24 +153,30 @@ def run_predict(given: argparse.Namespace) -> int:
 
 def run_trace(given: argparse.Namespace) -> int:
     """Explain one record under one or all strategies."""
-    from fusion_core.answers import Failure
     from fusion_core.errors import RecordError
     from fusion_core.lines import predict_line, trace_line
     from fusion_core.model import chosen_strategies
     from fusion_core.reading.records import read
     from fusion_core.trace import Question, trace_record
+    from fusion_core.types import Failure
 
     model = _open(given)
     question = Question(given.method, given.seam, given.target, given.policy)
-    record = read(given.records).find(given.id)
+    strategies = chosen_strategies(model, given.strategy)
+    rows = read(given.records)
+    refused = next((r for r in rows.refusals if r.id == given.id), None)
+    if refused is not None:
+        emit(predict_line(Failure(refused.id, None, refused.code, refused.message)))
+        return 3
+    record = rows.find(given.id)
     try:
-        traces = trace_record(model, record, chosen_strategies(model, given.strategy), question)
+        found = trace_record(model, record, strategies, question)
     except RecordError as error:
         emit(predict_line(Failure(record.id, None, error.code, str(error))))
         return 3
-    for trace in traces:
-        emit(trace_line(trace, given.full))
-    return 0
+    for trace in found:
+        emit(predict_line(trace) if isinstance(trace, Failure) else trace_line(trace, given.full))
+    return 3 if any(isinstance(trace, Failure) for trace in found) else 0
 
 
 def run_doctor(given: argparse.Namespace) -> int:

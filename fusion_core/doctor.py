@@ -46,7 +46,7 @@ def _model_lines(model: FusedModel) -> Iterator[Line]:
             yield _line(f"modality: {modality}", False, "the model was built without it")
             continue
         try:
-            source = model.stack.encoders[modality].source
+            source = model.stack.load(modality).source
             yield _line(f"modality: {modality}", True, f"encoder {source.name}, SHA-256 as expected")
         except FusionError as error:
             yield _line(f"modality: {modality}", False, str(error))
@@ -57,8 +57,22 @@ def _model_lines(model: FusedModel) -> Iterator[Line]:
         )
         yield _line(f"strategy: {name}", fitted.status != "chance", words)
         yield _attention_line(model, name)
-    yield _line("absent: supported", True, "absent modalities are masked in every strategy")
+    yield from (_absence_line(model, name) for name in model.strategies)
     yield _line("ledger: marginal", True, f"{model.background.size} donors")
+
+
+def _absence_line(model: FusedModel, name: str) -> Line:
+    """Try it: with each modality absent in turn, its values become NaN and the logits must not change by a bit."""
+    one = {m: Tokens(t.values[:1], t.mask[:1]) for m, t in model.background.tokens.items()}
+    inert = True
+    for m, tokens in one.items():
+        nothing = tokens.mask & False
+        with torch.no_grad():
+            plain = model.fuse({**one, m: Tokens(tokens.values, nothing)}, name)
+            garbled = model.fuse({**one, m: Tokens(torch.full_like(tokens.values, torch.nan), nothing)}, name)
+        inert = inert and torch.equal(plain, garbled) and bool(torch.isfinite(plain).all())
+    reason = "values of an absent modality change nothing (tried)" if inert else "values of an absent modality leak"
+    return _line(f"absent: {name}", inert, reason)
 
 
 def _attention_line(model: FusedModel, name: str) -> Line:

@@ -17,6 +17,7 @@ CODES: dict[str, str] = {
     "image_damaged": "the image cannot be decoded",
     "image_refused": "the image is outside the limits (1 to 40 million pixels)",
     "image_unsupported": "the file is not a PNG, JPEG, WebP, BMP, TIFF or GIF image",
+    "label_missing": "the row has no label, so nothing can be learned from it",
     "metadata_damaged": "the row of the metadata file cannot be read",
     "model_damaged": "a file of the model is cut, changed or not what its hash says",
     "model_refused": "the model is of a kind that is never loaded (pickle, remote code, unknown class)",

@@ -15,7 +15,7 @@ from fusion_core.fit import FitSettings, class_list, draw_background, train_head
 from fusion_core.fusion import Head, strategy
 from fusion_core.lines import Line
 from fusion_core.model import Fitted, FusedModel
-from fusion_core.reading.records import read
+from fusion_core.reading.records import RecordSet, read
 from fusion_core.tokens import Progress, TokenSet, encode_records
 from fusion_core.types import MODALITIES, Record, Refusal
 
@@ -37,21 +37,45 @@ def fit_bundle(
     Raises CallError when records or classes are too few, or a name is unknown.
     """
     names = strategy_names(strategies)
-    rows = list(read(records).rows)
-    held = list(read(validation).rows) if validation else []
-    refused = [r for r in (*rows, *held) if isinstance(r, Refusal)]
-    train = [r for r in rows if isinstance(r, Record) and r.label is not None]
-    tested = [r for r in held if isinstance(r, Record) and r.label is not None]
-    if not validation:
-        tested = train[::EVERY_NTH_VALIDATES]
-        train = [r for k, r in enumerate(train) if k % EVERY_NTH_VALIDATES]
+    if out.exists() and not out.is_dir():
+        raise CallError(f"{out.name!r} is a file; a bundle is a folder")
+    train, refused = _labelled(read(records))
     classes = class_list([r.label for r in train])
+    if validation:
+        tested, refused_tests = _labelled(read(validation))
+        refused += refused_tests
+    else:
+        train, tested = split_by_class(train)
+    if not tested:
+        raise CallError("no labelled record is left for validation; give more records or another --validation")
     stack = EncoderStack(_sources(encoders, train), roots)
     train_tokens, failed = encode_records(stack, train, progress)
     test_tokens, failed_tests = encode_records(stack, tested, progress)
     model = fit_model(out.name, names, classes, stack, train_tokens, test_tokens, FitSettings(seed=seed), progress)
     save(model, out)
     return fit_line(model, out), [*refused, *failed, *failed_tests]
+
+
+def _labelled(records: RecordSet) -> tuple[list[Record], list[Refusal]]:
+    """Return the records that can be learned from, and a refusal for every other row."""
+    labelled = [r for r in records.records if r.label is not None]
+    unlabelled = [
+        Refusal(r.id, "label_missing", "the row has no label, so nothing can be learned from it")
+        for r in records.records
+        if r.label is None
+    ]
+    return labelled, [*records.refusals, *unlabelled]
+
+
+def split_by_class(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Hold out every fifth record of each class, whatever the order of the rows; return (training, validation)."""
+    seen: dict[str | None, int] = {}
+    train: list[Record] = []
+    held: list[Record] = []
+    for record in records:
+        seen[record.label] = seen.get(record.label, 0) + 1
+        (held if seen[record.label] % EVERY_NTH_VALIDATES == 0 else train).append(record)
+    return train, held
 
 
 def fit_model(
@@ -119,7 +143,7 @@ def _sources(file: Path | None, records: Sequence[Record]) -> dict[str, EncoderS
     if file is not None:
         try:
             given = parse_sources(json.loads(file.read_text("utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise CallError(f"encoder file {file.name!r} cannot be read as JSON") from error
         for m, source in given.items():
             chosen.pop(m, None)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fusion_core.answers import Answer, Failure
-from fusion_core.types import AttentionMap, Attribution, Ledger, Prediction, Reading, TokenAxis, Trace
+from fusion_core.answers import Answer
+from fusion_core.types import AttentionMap, Attribution, Failure, Ledger, Prediction, Reading, TokenAxis, Trace
 
 Line = dict[str, Any]
 

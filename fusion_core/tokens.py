@@ -64,6 +64,10 @@ def encode_records(
     parts: dict[str, list[Tokens]] = {m: [] for m in stack.modalities}
     for start in range(0, len(records), CHUNK):
         for record in records[start : start + CHUNK]:
+            if not set(record.present()) & set(stack.modalities):
+                message = f"the record has none of {', '.join(stack.modalities)}"
+                refused.append(Refusal(record.id, "record_empty", message))
+                continue
             fresh = _fresh_part(record, seen)
             try:
                 encoded = stack.encode(stack.prepare([fresh])) if fresh.present() else {}

@@ -14,7 +14,7 @@ from fusion_core.attribute import Problem, Scores, at_fusion, at_input, method
 from fusion_core.contribute.ledger import measure
 from fusion_core.errors import CallError, RecordError
 from fusion_core.model import FusedModel
-from fusion_core.types import Attribution, Check, Cost, Inputs, Prediction, Record, Seam, Tokens, Trace
+from fusion_core.types import Attribution, Check, Cost, Failure, Inputs, Prediction, Record, Seam, Tokens, Trace
 from fusion_core.verify.sums import completeness, efficiency
 from fusion_core.verify.uniform import uniform_replacement
 
@@ -34,14 +34,32 @@ class Question:
 
 def trace_record(
     model: FusedModel, record: Record, strategies: Sequence[str], question: Question | None = None
-) -> list[Trace]:
+) -> list[Trace | Failure]:
     """Trace one record under each strategy, encoding it once.
 
     Raises RecordError when the record cannot be read or has nothing the model reads, CallError for unknown names.
     """
     question = question or Question()
     inputs, tokens = model.encode_record(record)
-    return [trace_prepared(model, record, inputs, tokens, strategy, question) for strategy in strategies]
+    return trace_strategies(model, record, inputs, tokens, strategies, question)
+
+
+def trace_strategies(
+    model: FusedModel,
+    record: Record,
+    inputs: Inputs,
+    tokens: Mapping[str, Tokens],
+    strategies: Sequence[str],
+    question: Question,
+) -> list[Trace | Failure]:
+    """Trace an encoded record under each strategy; one that answers with NaN gives a failure and no more."""
+    found: list[Trace | Failure] = []
+    for strategy in strategies:
+        try:
+            found.append(trace_prepared(model, record, inputs, tokens, strategy, question))
+        except RecordError as error:
+            found.append(Failure(record.id, strategy, error.code, str(error)))
+    return found
 
 
 def trace_prepared(

@@ -60,6 +60,16 @@ class Refusal:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A row without an answer; `strategy` is None when the record itself could not be read."""
+
+    id: str
+    strategy: str | None
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class TokenAxis:
     """What each token of one modality is in the raw input.
 
@@ -115,9 +125,11 @@ class Tokens:
 
     def rows(self, index: Tensor) -> Tokens:
         """Gather rows `[N]` into a new batch; -1 gives an absent row."""
-        absent = index < 0
+        present = (index >= 0)[:, None]
         kept = index.clamp(min=0)
-        return Tokens(self.values[kept], self.mask[kept] & ~absent[:, None])
+        # `where` of the values' own type, not a product: what stands in row 0 may be NaN.
+        values = self.values[kept].masked_fill(~present[..., None], 0.0)
+        return Tokens(values, self.mask[kept] & present)
 
 
 @dataclass(frozen=True)

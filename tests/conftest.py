@@ -31,7 +31,8 @@ class SpecsOnly:
 
     def __init__(self, specs: dict[str, TokenSpec]) -> None:
         self.specs, self.modalities = specs, tuple(specs)
-        self.sources = {m: EncoderSource("directory", f"tiny-{m}", "0" * 64) for m in specs}
+        self.sources = {m: EncoderSource("directory", f"tiny-{m}", "0" * 64, "0" * 64) for m in specs}
+        self.preprocessing: dict[str, dict] = {m: {} for m in specs}
 
 
 def random_tokens(batch: int, seed: int = 0, lengths: dict[str, int] = LENGTHS) -> dict[str, Tokens]:

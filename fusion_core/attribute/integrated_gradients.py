@@ -21,9 +21,9 @@ def integrated_gradients(problem: Problem) -> Scores:
     attributor = IntegratedGradients(problem.forward)
     difference = float((problem.forward(*problem.values) - problem.forward(*problem.baselines)).detach())
     yardstick = max(abs(difference), 0.05 * problem.scale, 1e-12)
-    steps, evaluations = FIRST_STEPS, 2
+    steps, evaluations, batch = FIRST_STEPS, 2, problem.batch(BATCH)
     while True:
-        found = attributor.attribute(problem.values, problem.baselines, n_steps=steps, internal_batch_size=BATCH)
+        found = attributor.attribute(problem.values, problem.baselines, n_steps=steps, internal_batch_size=batch)
         tokens = {
             m: problem.to_tokens[m](score[0].detach()) for m, score in zip(problem.modalities, found, strict=True)
         }

@@ -25,7 +25,7 @@ def occlusion(problem: Problem) -> Scores:
         offset += counts[m] + 1
     with torch.no_grad():
         found = FeatureAblation(problem.forward).attribute(
-            problem.values, problem.baselines, feature_mask=tuple(masks), perturbations_per_eval=BATCH
+            problem.values, problem.baselines, feature_mask=tuple(masks), perturbations_per_eval=problem.batch(BATCH)
         )
     tokens = {}
     for m, score in zip(problem.modalities, found, strict=True):

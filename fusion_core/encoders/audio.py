@@ -13,19 +13,32 @@ from torch.nn import functional
 from transformers import WhisperFeatureExtractor
 from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-from fusion_core.encoders.source import EncoderRoots, EncoderSource, locate, read_config, require_safetensors, verify
+from fusion_core.encoders.source import (
+    EncoderRoots,
+    EncoderSource,
+    hash_settings,
+    load_frozen,
+    locate,
+    read_config,
+    require_safetensors,
+    verify,
+)
 from fusion_core.errors import ModelError
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.clips import Clip, resample
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
 
 WHISPER = EncoderSource(
-    "directory", "whisper-tiny.en-encoder", "c170cba0eed10e02f24cd1f61a478b33a4b1f25d3caa78a2b02a90ca3321d51c"
+    "directory",
+    "whisper-tiny.en-encoder",
+    "c170cba0eed10e02f24cd1f61a478b33a4b1f25d3caa78a2b02a90ca3321d51c",
+    "a1708520c3c554c9cb8223e065bb2b91917fc96d0febc33d671cedf78486510f",
 )
 RATE = 16_000
 SHORTEST = 320  # samples: 20 ms, one frame of the encoder
 LONGEST = 30 * RATE
 MAX_FRAMES = 40
+MELS = 80
 
 
 class AudioEncoder:
@@ -42,13 +55,17 @@ class AudioEncoder:
         folder = locate(source, roots or EncoderRoots())
         if read_config(folder).get("model_type") != "whisper":
             raise ModelError(f"{folder.name} is no Whisper encoder; model_type must be 'whisper'", "model_refused")
-        self.source = replace(source, sha256=verify(require_safetensors(folder), source.sha256))
-        self.extractor = WhisperFeatureExtractor()
-        self.model: Any = WhisperEncoder.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True
-        ).eval()
-        self.model.requires_grad_(False)
+        self.source = replace(
+            source,
+            sha256=verify(require_safetensors(folder), source.sha256),
+            settings_sha256=hash_settings(folder, source.settings_sha256),
+        )
+        self.model: Any = load_frozen(WhisperEncoder, folder)
+        if self.model.config.num_mel_bins != MELS:
+            raise ModelError(f"{folder.name} hears {self.model.config.num_mel_bins} mel bands; {MELS} are supported")
+        self.extractor = WhisperFeatureExtractor(feature_size=MELS)
         self.spec = TokenSpec(int(self.model.config.d_model), "frames")
+        self.preprocessing: dict[str, Any] = {"rate": RATE, "mels": MELS, "frames": MAX_FRAMES, "seconds": 30}
 
     def prepare(self, clips: Sequence[Clip | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
         """Resample to 16 kHz and compute log-mel `[B, 80, F]` (100 frames a second, F even); mask `[B, F]`."""

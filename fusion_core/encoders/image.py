@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from fusion_core.encoders.source import (
     EncoderRoots,
     EncoderSource,
+    hash_settings,
+    load_frozen,
     locate,
     named_class,
     read_config,
     require_safetensors,
     verify,
 )
-from fusion_core.errors import CallError
+from fusion_core.errors import CallError, ModelError
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.pictures import Picture
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
@@ -60,17 +62,30 @@ class ImageEncoder:
         folder = locate(source, roots or EncoderRoots())
         if source.source == "package":
             path = folder / "efficientnet-lite0-57934424.pth"
-            self.source = replace(source, sha256=verify(path, EFFICIENTNET.sha256))
+            self.source = replace(
+                source,
+                sha256=verify(path, EFFICIENTNET.sha256),
+                settings_sha256=hash_settings(folder, source.settings_sha256),
+            )
             self.network: nn.Module = LiteGrid(path, stage)
             self.mean, self.scale, self.size = LITE_NORMALISATION
             self.spec = TokenSpec(STAGES[stage][0], "patches", STAGES[stage][1])
         else:
-            self.source = replace(source, sha256=verify(require_safetensors(folder), source.sha256))
+            self.source = replace(
+                source,
+                sha256=verify(require_safetensors(folder), source.sha256),
+                settings_sha256=hash_settings(folder, source.settings_sha256),
+            )
             patches = PatchGrid(folder)
             self.network = patches
             self.mean, self.scale, self.size = patches.normalisation(folder)
             self.spec = TokenSpec(patches.width, "patches", patches.grid)
         self.network.eval().requires_grad_(False)
+        self.preprocessing: dict[str, Any] = {
+            "size": self.size,
+            "mean": list(self.mean),
+            "scale": list(self.scale),
+        }
 
     def prepare(self, pictures: Sequence[Picture | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
         """Resize and normalise pictures into `[B, 3, size, size]`; absent ones are zeros with mask False `[B, 1]`."""
@@ -153,7 +168,7 @@ class PatchGrid(nn.Module):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         model_class = named_class(read_config(folder), CLASSES, "image")
-        self.model: Any = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        self.model: Any = load_frozen(model_class, folder)
         config = self.model.config
         side = int(config.image_size) // int(config.patch_size)
         self.grid, self.width = (side, side), int(config.hidden_size)
@@ -161,9 +176,14 @@ class PatchGrid(nn.Module):
     def normalisation(self, folder: Path) -> Normalisation:
         """Return mean and scale in pixel units per channel, and the side in pixels."""
         path = folder / "preprocessor_config.json"
-        config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-        mean = tuple(255.0 * float(v) for v in config.get("image_mean", (0.5, 0.5, 0.5)))
-        scale = tuple(255.0 * float(v) for v in config.get("image_std", (0.5, 0.5, 0.5)))
+        try:
+            config = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+            mean = tuple(255.0 * float(v) for v in config.get("image_mean", (0.5, 0.5, 0.5)))
+            scale = tuple(255.0 * float(v) for v in config.get("image_std", (0.5, 0.5, 0.5)))
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(f"preprocessor_config.json of {folder.name} cannot be read") from error
+        if len(mean) != 3 or len(scale) != 3 or min(scale) <= 0:
+            raise ModelError(f"preprocessor_config.json of {folder.name} needs three means and three positive scales")
         return mean, scale, int(self.model.config.image_size)
 
     def forward(self, pixels: Tensor) -> Tensor:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
+from safetensors import SafetensorError
+
 from fusion_core.errors import CallError, ModelError
 from fusion_core.reading.paths import resolve_inside
 
@@ -21,16 +24,21 @@ PACKAGES = {
 }
 SAMPLE_ENCODERS = Path(__file__).resolve().parents[2] / "sample_data" / "encoders"
 MAX_CONFIG_BYTES = 1_000_000
+SETTINGS_FILES = ("config.json", "preprocessor_config.json", "tokenizer.json")
 REFUSED_KEYS = ("auto_map", "custom_pipelines", "_attn_implementation_internal")
 
 
 @dataclass(frozen=True)
 class EncoderSource:
-    """An encoder by source and name, with the SHA-256 its weights must have (empty: not known yet)."""
+    """An encoder by source and name, with the SHA-256 its weights must have (empty: not known yet).
+
+    settings_sha256: the same for its small files together (config, tokenizer, preprocessor), see `hash_settings`.
+    """
 
     source: SourceKind
     name: str
     sha256: str = ""
+    settings_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,10 @@ def locate(source: EncoderSource, roots: EncoderRoots) -> Path:
         raise ModelError(f"encoder {source.name!r} is on the model hub; pass --allow-hub to fetch it", "model_refused")
     from huggingface_hub import snapshot_download
 
-    return Path(snapshot_download(source.name, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
+    try:
+        return Path(snapshot_download(source.name, allow_patterns=["*.json", "*.safetensors", "*.txt"]))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"encoder {source.name!r} cannot be fetched from the model hub") from error
 
 
 def _package_folder(name: str) -> Path:
@@ -90,6 +101,39 @@ def verify(path: Path, sha256: str) -> str:
             f"{path.name} has SHA-256 {found[:12]}… but {sha256[:12]}… was expected: it is damaged or changed"
         )
     return found
+
+
+def hash_settings(folder: Path, expected: str) -> str:
+    """Return one SHA-256 over the folder's small files that decide what the weights are fed; compare it if known."""
+    digest = hashlib.sha256()
+    for name in SETTINGS_FILES:
+        if (folder / name).is_file():
+            digest.update(f"{name}:{hash_file(folder / name)}\n".encode())
+    found = digest.hexdigest()
+    if expected and found != expected:
+        named = ", ".join(SETTINGS_FILES)
+        raise ModelError(f"{folder.name}: one of {named} is not the one the model was fitted with")
+    return found
+
+
+def load_frozen(model_class: Any, folder: Path) -> Any:
+    """Load a Transformers model from safetensors, float32, frozen, with every weight taken from the file.
+
+    Raises ModelError when the file is damaged or lacks weights (they would be random), or the config does not fit.
+    """
+    try:
+        model, report = model_class.from_pretrained(
+            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelError(f"the weights in {folder.name} cannot be loaded as {model_class.__name__}") from error
+    lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    if lacking or report.get("mismatched_keys"):
+        raise ModelError(
+            f"model.safetensors in {folder.name} lacks {len(lacking)} weights of a {model_class.__name__}"
+            f"{', such as ' + lacking[0] if lacking else ''}: they would be random"
+        )
+    return model.eval().requires_grad_(False)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

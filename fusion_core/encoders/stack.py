@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from fusion_core.encoders import Encoder, EncoderRoots, EncoderSource, load_encoder
-from fusion_core.errors import RecordError
+from fusion_core.errors import ModelError, RecordError
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.clips import Clip, decode_audio
 from fusion_core.reading.media import read_media
@@ -21,7 +21,13 @@ from fusion_core.types import MODALITIES, Inputs, ModalityInputs, Record, Tokens
 class EncoderStack:
     """One encoder per modality, loaded when first needed."""
 
-    def __init__(self, sources: Mapping[str, EncoderSource], roots: EncoderRoots | None = None) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, EncoderSource],
+        roots: EncoderRoots | None = None,
+        preprocessing: Mapping[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.expected = preprocessing or {}
         self.given = {m: sources[m] for m in MODALITIES if m in sources}
         self.modalities = tuple(self.given)
         self.roots = roots or EncoderRoots()
@@ -29,7 +35,22 @@ class EncoderStack:
     @cached_property
     def encoders(self) -> dict[str, Encoder]:
         """The loaded encoders; raises ModelError when one cannot be used."""
-        return {m: load_encoder(m, source, self.roots) for m, source in self.given.items()}
+        return {m: self.load(m) for m in self.given}
+
+    def load(self, modality: str) -> Encoder:
+        """Load one encoder; raises ModelError when it cannot be used, or prepares its input in another way now."""
+        encoder = load_encoder(modality, self.given[modality], self.roots)
+        expected = self.expected.get(modality, encoder.preprocessing)
+        if expected != encoder.preprocessing:
+            raise ModelError(
+                f"the model was fitted with {modality} prepared as {expected}, not {encoder.preprocessing}"
+            )
+        return encoder
+
+    @property
+    def preprocessing(self) -> dict[str, dict[str, Any]]:
+        """What each encoder does to its input, as it is written to `model.json`."""
+        return {m: encoder.preprocessing for m, encoder in self.encoders.items()}
 
     @property
     def sources(self) -> dict[str, EncoderSource]:

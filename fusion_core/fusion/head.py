@@ -48,8 +48,8 @@ class HeadOutput:
 
 def masked_mean(tokens: Tokens) -> Tensor:
     """Return the mean of the valid tokens, `[B, D]`; zeros where there are none."""
-    valid = tokens.mask[..., None].to(tokens.values.dtype)
-    return (tokens.values * valid).sum(1) / valid.sum(1).clamp(min=1.0)
+    valid = tokens.mask[..., None]
+    return torch.where(valid, tokens.values, 0.0).sum(1) / valid.sum(1).clamp(min=1)
 
 
 class Front(nn.Module):

@@ -13,7 +13,10 @@ from fusion_core.types import Tokens
 
 @strategy("late")
 class Late(Head):
-    """`sum_m w_m l_m`, w = softmax of learned weights over the modalities present. Additive: EMAP(f) = f."""
+    """`s * sum_m w_m l_m`, w = softmax of learned weights over the modalities present, s a learned scale.
+
+    Additive over the modalities present: EMAP(f) = f.
+    """
 
     def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:
         super().__init__(specs, classes, settings)

@@ -112,6 +112,52 @@ def test_weights_of_another_size_are_refused(folder):
         load(folder)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        (("strategies", 0, "sha256"), ""),
+        (("background", "sha256"), ""),
+        (("encoders", "text", "sha256"), ""),
+        (("encoders", "text", "width"), 10**9),
+        (("encoders", "text", "kind"), "os"),
+        (("encoders", "image", "grid"), [0, 7]),
+        (("head", "heads"), 0),
+        (("head", "width"), 10**7),
+        (("head", "dropout"), 2.0),
+        (("strategies", 0, "validation_accuracy"), "x"),
+        (("strategies", 0, "status"), "certain"),
+        (("strategies", 0, "extra"), 1),
+    ],
+)
+def test_no_value_switches_a_check_off_or_brings_the_loader_down(folder, place, value):
+    content = json.loads((folder / "model.json").read_text())
+    target = content
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = value
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="is not of format 1"):
+        load(folder)
+
+
+@pytest.mark.parametrize("text", ['{"format": NaN}', '{"format": 1, "format": 1}', '{"a":' * 500 + "1" + "}" * 500])
+def test_model_json_is_strict(folder, text):
+    (folder / "model.json").write_text(text)
+    with pytest.raises(ModelError, match=r"model\.json of tiny"):
+        load(folder)
+
+
+def test_a_background_of_uneven_donors_is_refused(folder):
+    path = folder / "background.safetensors"
+    tensors = load_file(path)
+    tensors["audio.values"], tensors["audio.mask"] = tensors["audio.values"][:3], tensors["audio.mask"][:3]
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path)
+    content = json.loads((folder / "model.json").read_text())
+    edit(folder, background={**content["background"], "sha256": hash_file(path)})
+    with pytest.raises(ModelError, match="as many whole donors"):
+        load(folder)
+
+
 def test_a_strategy_outside_the_registry_is_refused(folder):
     content = json.loads((folder / "model.json").read_text())
     content["strategies"][0]["strategy"] = "os.system"

@@ -200,6 +200,39 @@ def test_fit_with_the_same_seed_gives_the_same_weights(run, tmp_path):
     assert first == second
 
 
+def test_rows_in_any_order_are_split_by_class_and_unlabelled_rows_are_named(run, tmp_path):
+    records = tmp_path / "r"
+    records.mkdir()
+    rows = [{"id": f"r{k}", "text": f"class {'abcde'[k % 5]} {k}", "label": "abcde"[k % 5]} for k in range(80)]
+    rows += [{"id": "bare", "text": "nobody said"}, {"id": "nothing", "label": "a"}]
+    (records / "metadata.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    code, lines, _ = run("fit", "--records", records, "--out", tmp_path / "m", "--strategies", "late")
+    assert code == 3
+    assert {line["id"]: line["code"] for line in lines[:-1]} == {"bare": "label_missing", "nothing": "record_empty"}
+    assert lines[-1]["strategies"]["late"]["chance"] == pytest.approx(0.2)
+
+
+def test_fit_refuses_what_it_could_not_finish_before_it_starts(run, tmp_path):
+    records = review_set(tmp_path / "reviews")
+    (tmp_path / "file").write_text("")
+    assert run("fit", "--records", records, "--out", tmp_path / "file")[0] == 2
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "metadata.jsonl").write_text('{"text": "x"}\n')
+    code, _, err = run("fit", "--records", records, "--validation", bare, "--out", tmp_path / "m")
+    assert code == 2
+    assert "no labelled record is left for validation" in err
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    assert run("fit", "--records", records, "--encoders", tmp_path / "deep.json", "--out", tmp_path / "m")[0] == 2
+
+
+def test_tracing_a_row_that_could_not_be_read_is_an_error_line_and_exit_code_3(run, records):
+    for record_id in ("fb-test-0005", "fb-test-0006"):
+        code, lines, _ = run("trace", "--model", BUNDLE, "--records", records, "--id", record_id)
+        assert code == 3
+        assert (lines[0]["id"], lines[0]["status"]) == (record_id, "error")
+
+
 def test_random_labels_give_a_head_at_chance_that_says_so(run, tmp_path):
     records = review_set(tmp_path / "reviews", 80)
     rows = [json.loads(line) for line in (records / "metadata.jsonl").read_text().splitlines()]

@@ -33,12 +33,33 @@ def test_the_ledger_makes_one_plus_seven_times_donors_passes(tiny_model):
     assert table.evaluations == 1 + 7 * tiny_model.background.size
 
 
-def test_coalitions_agree_with_fusing_each_mixture_by_itself(tiny_model, name):
-    tokens = random_tokens(1)
-    table = measure(tiny_model, tokens, name)
-    logits = tiny_model.fuse(tokens, name)[0]
-    expected = (logits - logits.mean()).double().numpy()
-    assert table.values[frozenset(MODALITIES)][0] == pytest.approx(expected, abs=1e-5)
+@pytest.mark.parametrize("missing", [(), ("image",)], ids=str)
+def test_coalitions_agree_with_fusing_each_mixture_by_itself(tiny_model, name, missing):
+    tokens = absent(random_tokens(1), *missing)
+    table = measure(tiny_model, tokens, name, seed=4)
+    generator = torch.Generator().manual_seed(4)
+    size = tiny_model.background.size
+    order = {m: torch.randperm(size, generator=generator) for m in MODALITIES}
+    for subset, found in table.values.items():
+        for draw in range(len(found)):
+            mixture = {}
+            for m in MODALITIES:
+                own = m in subset or m in missing
+                donor = tiny_model.background.tokens[m].rows(order[m][draw : draw + 1])
+                mixture[m] = tokens[m] if own else donor
+            logits = tiny_model.fuse(mixture, name)[0]
+            expected = (logits - logits.mean()).double().numpy()
+            assert found[draw] == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_stands_in_an_absent_row_of_the_pool_never_leaks(tiny_model, name):
+    pool = random_tokens(2)
+    pool["audio"] = Tokens(torch.full_like(pool["audio"].values, float("nan")), pool["audio"].mask)
+    rows = {"text": torch.tensor([0, 1]), "image": torch.tensor([1, 0]), "audio": torch.tensor([-1, -1])}
+    logits = tiny_model.fuse_rows(pool, rows, name)
+    picked = {m: pool[m].rows(rows[m]) for m in pool}
+    assert torch.isfinite(logits).all()
+    torch.testing.assert_close(logits, tiny_model.fuse(picked, name), atol=2e-6, rtol=1e-5)
 
 
 def test_late_fusion_has_no_interactions_when_everything_is_present(tiny_model):
