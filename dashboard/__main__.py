@@ -12,6 +12,17 @@ from dashboard.options import add_content_flags
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 APP = Path(__file__).with_name("app.py")
+#: What guards data and speed, said as flags: `.streamlit/config.toml` is read only where the command was started.
+GUARDS = {
+    "browser.gatherUsageStats": "false",
+    "client.showErrorDetails": "none",
+    "client.toolbarMode": "minimal",
+    "server.maxUploadSize": "100",
+    "server.enableXsrfProtection": "true",
+    "server.enableCORS": "true",
+    "server.fileWatcherType": "none",
+    "runner.postScriptGC": "false",
+}
 
 
 def main() -> None:
@@ -39,6 +50,7 @@ def main() -> None:
         f"--server.port={given.port}",
         f"--server.address={given.address}",
         f"--server.headless={'true' if given.no_browser else 'false'}",
+        *(f"--{name}={value}" for name, value in GUARDS.items()),
         "--", *content,
     ]  # fmt: skip
     cli.main()

@@ -10,9 +10,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import streamlit as st
 
-from dashboard.screens import inspect
+
+def inspect_screen() -> None:
+    """Import inside: torch takes seconds, and the page says so instead of staying blank."""
+    with st.spinner("Starting: the first visit loads the libraries."):
+        from dashboard.screens import inspect
+    inspect.render()
+
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation([st.Page(inspect.render, title="Inspect", url_path="inspect", default=True)], position="top").run()
+st.navigation([st.Page(inspect_screen, title="Inspect", url_path="inspect", default=True)], position="top").run()

@@ -25,17 +25,20 @@ from fusion_core.reading.clips import Clip, decode_audio
 from fusion_core.reading.media import media_from_bytes, read_media
 from fusion_core.reading.pictures import decode_image
 from fusion_core.reading.records import RecordSet, read
-from fusion_core.trace import Question, trace_prepared
-from fusion_core.types import MODALITIES, Record, Seam, Trace
+from fusion_core.trace import Question, trace_strategies
+from fusion_core.types import MODALITIES, Failure, Record, Seam, Trace
 
 UPLOAD = "upload"
+UPLOADS = "uploads shown"
+CHUNK = 16
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """A record under every strategy, with its media as they are shown."""
+    """A record under every strategy, with its media as they are shown; `failures` says why a strategy has no answer."""
 
     traces: tuple[Trace, ...]
+    failures: dict[str, str]
     picture: np.ndarray | None
     clip: Clip | None
     mel: np.ndarray | None
@@ -46,7 +49,7 @@ def choices() -> list[Workplace]:
     return workplaces(sys.argv[1:])
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model and checking its weights …")
+@st.cache_resource(max_entries=4, show_spinner="Loading the model and checking its weights: this takes a few seconds.")
 def model(folder: str) -> FusedModel:
     """Load a bundle and its encoders once for all sessions.
 
@@ -59,7 +62,7 @@ def model(folder: str) -> FusedModel:
     return loaded
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the record set …")
+@st.cache_resource(max_entries=4, show_spinner="Reading the record set.")
 def record_set(folder: str) -> RecordSet:
     """Read a record set the operator named, once for all sessions."""
     return read(Path(folder))
@@ -71,15 +74,32 @@ def saved_answers(model_folder: str, records_folder: str) -> pd.DataFrame | None
     return load_answers(Path(model_folder), Path(records_folder))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def fresh_answers(model_folder: str, records_folder: str, _progress: Callable[[float], None]) -> pd.DataFrame:
-    """Answer the whole record set under every strategy, reporting the share done."""
+@st.cache_resource(max_entries=4_096, show_spinner=False)
+def _answered(model_folder: str, records_folder: str, start: int) -> pd.DataFrame:
+    """Answer one chunk of a record set: what is done stays done when the page is left in the middle."""
     loaded, rows = model(model_folder), record_set(records_folder).rows
-    tables, step = [], 16
-    for start in range(0, len(rows), step):
-        tables.append(answer_table(answer_rows(loaded, rows[start : start + step], loaded.strategies)))
-        _progress(min(1.0, (start + step) / len(rows)))
-    return pd.concat(tables, ignore_index=True)
+    return answer_table(answer_rows(loaded, rows[start : start + CHUNK], loaded.strategies))
+
+
+def answer_all(model_folder: str, records_folder: str, progress: Callable[[int, int], object]) -> None:
+    """Answer the whole record set under every strategy for `answers`, reporting rows done and rows in all."""
+    count = len(record_set(records_folder))
+    tables = []
+    for start in range(0, count, CHUNK):
+        progress(start, count)
+        tables.append(_answered(model_folder, records_folder, start))
+    remember(_answers_name(model_folder, records_folder), pd.concat(tables, ignore_index=True))
+
+
+def answers(model_folder: str, records_folder: str) -> pd.DataFrame | None:
+    """Return the answers to a record set: the saved ones, else those this session asked for; None without either."""
+    saved = saved_answers(model_folder, records_folder)
+    fresh = recall(_answers_name(model_folder, records_folder))
+    return fresh if saved is None and isinstance(fresh, pd.DataFrame) else saved
+
+
+def _answers_name(model_folder: str, records_folder: str) -> str:
+    return f"answers · {model_folder} · {records_folder}"
 
 
 @st.cache_resource(max_entries=24, show_spinner=False, scope="session")
@@ -91,14 +111,20 @@ def inspection(model_folder: str, key: str, seam: Seam, target: str | None, _rec
     loaded = model(model_folder)
     question = Question(seam=seam, target=target)
     inputs, tokens = loaded.encode_record(_record)
-    traces = tuple(trace_prepared(loaded, _record, inputs, tokens, s, question) for s in loaded.strategies)
+    found = trace_strategies(loaded, _record, inputs, tokens, loaded.strategies, question)
+    failures = {str(f.strategy): f for f in found if isinstance(f, Failure)}
+    if len(failures) == len(found):
+        first = next(iter(failures.values()))
+        raise RecordError(first.message, first.code, _record.id)
+    image = _record.image if "image" in loaded.modalities else None
+    clip = _record.audio if "audio" in loaded.modalities else None
     audio = inputs.modalities.get("audio")
-    heard = audio is not None and _record.audio is not None
     return Inspection(
-        traces=traces,
-        picture=decode_image(read_media(_record.image), _record.image.name).pixels if _record.image else None,
-        clip=decode_audio(read_media(_record.audio), _record.audio.name) if _record.audio else None,
-        mel=audio.values[0].numpy() if heard and audio is not None else None,
+        traces=tuple(trace for trace in found if isinstance(trace, Trace)),
+        failures={name: failure.message for name, failure in failures.items()},
+        picture=decode_image(read_media(image), image.name).pixels if image else None,
+        clip=decode_audio(read_media(clip), clip.name) if clip else None,
+        mel=audio.values[0].numpy() if clip and audio is not None else None,
     )
 
 
@@ -140,6 +166,18 @@ def uploaded_record(
         audio=media_from_bytes(audio[1], audio[0]) if audio else None,
         label=label,
     )
+
+
+def show_upload(record: Record) -> None:
+    """Make an upload the record that is shown, for this session."""
+    remember(UPLOAD, record)
+    remember(UPLOADS, uploads() + 1)
+
+
+def uploads() -> int:
+    """Return how many uploads this session has shown: a panel named by it is a new, closed one after each."""
+    count = recall(UPLOADS)
+    return count if isinstance(count, int) else 0
 
 
 def remember(name: str, value: object) -> None:

@@ -10,6 +10,7 @@ from dashboard import session, viewer
 from dashboard.options import Workplace
 from dashboard.screens.upload import upload_panel
 from dashboard.views.board import StrategyCard
+from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import LEVELS, METHODS, NO_ATTENTION, say
 from dashboard.views.picker import picker, refusals, tally
 from fusion_core.errors import FusionError
@@ -17,7 +18,10 @@ from fusion_core.model import FusedModel
 from fusion_core.types import Record, Seam
 
 BOARD = "board"
-SEAMS = {"fusion": "fusion seam (fast)", "input": "input seam (seconds)"}
+SEAMS = {"fusion": "fusion seam", "input": "input seam"}
+ABOUT_SEAMS = (
+    "Fusion seam: encoder tokens are scored, fast. Input seam: what was written, seen and heard is scored, in seconds."
+)
 
 
 def render() -> None:
@@ -29,7 +33,7 @@ def render() -> None:
     try:
         _screen(places)
     except FusionError as error:
-        st.error(str(error))
+        st.error(markdown_safe(str(error)))
 
 
 def _screen(places: list[Workplace]) -> None:
@@ -46,8 +50,9 @@ def _screen(places: list[Workplace]) -> None:
             target = _pick_target(place, loaded)
         with fourth:
             seam = _pick_seam()
-        with last.popover("Upload", width="stretch"):
+        with last.popover("Upload", width="stretch", key=f"upload panel {session.uploads()}"):
             upload_panel(loaded)
+    _offer_answers(place)
     if record is None:
         st.info("Pick a record, or upload one: any of its modalities may be absent.")
         return
@@ -67,7 +72,7 @@ def _pick_record(place: Workplace, loaded: FusedModel, asked: dict[str, str]) ->
         return None
     strategy = _strategy(loaded, asked)
     records = session.record_set(str(place.records))
-    answers = session.saved_answers(str(place.model), str(place.records))
+    answers = session.answers(str(place.model), str(place.records))
     choices = picker(records.rows, answers, strategy)
     if not choices:
         st.warning("No row of this record set could be read.")
@@ -75,21 +80,46 @@ def _pick_record(place: Workplace, loaded: FusedModel, asked: dict[str, str]) ->
     lines = {choice.id: choice.line for choice in choices}
     start = list(lines).index(asked["record"]) if asked.get("record") in lines else 0
     label = f"Record · {say(strategy)}: {tally(answers, strategy)}{refusals(records.refusals)}"
-    chosen = st.selectbox(label, list(lines), start, format_func=lines.__getitem__, key=f"record {place.name}")
+    key = f"record {place.name}" if answers is not None else f"record {place.name} unanswered"
+    chosen = st.selectbox(markdown_safe(label), list(lines), start, format_func=lines.__getitem__, key=key)
     return records.find(chosen)
+
+
+def _offer_answers(place: Workplace) -> None:
+    """Offer to answer a record set that came without answers, so that what is wrong can come first."""
+    if place.records is None or isinstance(session.recall(session.UPLOAD), Record):
+        return
+    folders = (str(place.model), str(place.records))
+    count = len(session.record_set(folders[1]).records)
+    if not count or session.answers(*folders) is not None:
+        return
+    with st.container(key="offer", horizontal=True, vertical_alignment="center"):
+        asked = st.button(
+            f"Answer all {count:,} records", key="answer all", type="tertiary", icon=":material/checklist:"
+        )
+        beside = st.empty()
+        beside.caption("Then those answered wrong stand first.")
+    if not asked:
+        return
+    session.answer_all(
+        *folders, lambda done, of: beside.progress(done / of, text=f"Answered {done:,} of {of:,} records.")
+    )
+    session.write_link(record="")  # open on the first of the wrong ones
+    st.rerun()
 
 
 def _pick_target(place: Workplace, loaded: FusedModel) -> str | None:
     """Return the class to explain; None for each strategy's own answer."""
-    options = [None, *loaded.classes]
-    return st.selectbox(
+    options = ["", *loaded.classes]
+    chosen = st.selectbox(
         "Class to explain", options, format_func=lambda c: c or "own answer", key=f"target {place.name}"
     )
+    return chosen or None
 
 
 def _pick_seam() -> Seam:
     seams: list[Seam] = ["fusion", "input"]
-    return st.selectbox("Attribution at", seams, format_func=SEAMS.__getitem__, key="seam")
+    return st.selectbox("Attribution at", seams, format_func=SEAMS.__getitem__, key="seam", help=ABOUT_SEAMS)
 
 
 def _strategy(loaded: FusedModel, asked: dict[str, str]) -> str:
@@ -102,9 +132,11 @@ def _inspect(
     place: Workplace, loaded: FusedModel, record: Record, target: str | None, seam: Seam, asked: dict[str, str]
 ) -> None:
     where = (str(place.model), session.content_key(record), seam, target)
-    with st.spinner("Tracing the record under every strategy …"):
+    with st.spinner("Tracing the record under every strategy."):
         found = session.inspection(*where, record)
-        content = session.board_content(*where, found, [_card(loaded, name) for name in loaded.strategies])
+        content = session.board_content(
+            *where, found, [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
+        )
     clicked = viewer.chosen(BOARD)
     chosen = {
         "strategy": _strategy(loaded, asked),
@@ -121,7 +153,7 @@ def _inspect(
     )
 
 
-def _card(loaded: FusedModel, name: str) -> StrategyCard:
+def _card(loaded: FusedModel, name: str, failure: str | None) -> StrategyCard:
     fitted = loaded.fitted[name]
     return StrategyCard(
         name=name,
@@ -131,6 +163,6 @@ def _card(loaded: FusedModel, name: str) -> StrategyCard:
         validation_accuracy=fitted.validation_accuracy,
         interval=fitted.interval,
         has_attention=name not in NO_ATTENTION,
-        sentence=NO_ATTENTION.get(name, ""),
+        sentence=failure or NO_ATTENTION.get(name, ""),
         level=LEVELS.get(name, ""),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import session
+from dashboard.views.escape import markdown_safe
 from fusion_core.errors import RecordError
 from fusion_core.model import FusedModel
 
@@ -18,7 +19,7 @@ def upload_panel(loaded: FusedModel) -> None:
         text = st.text_area("Text", key="upload text") if "text" in loaded.modalities else ""
         image = st.file_uploader("Image", IMAGES, key="upload image") if "image" in loaded.modalities else None
         audio = st.file_uploader("Audio", AUDIO, key="upload audio") if "audio" in loaded.modalities else None
-        label = st.selectbox("True class, if known", [None, *loaded.classes], format_func=lambda c: c or "not known")
+        label = st.selectbox("True class, if known", ["", *loaded.classes], format_func=lambda c: c or "not known")
         sent = st.form_submit_button("Inspect this record", type="primary")
     if not sent:
         return
@@ -27,11 +28,11 @@ def upload_panel(loaded: FusedModel) -> None:
             text,
             (image.name, image.getvalue()) if image else None,
             (audio.name, audio.getvalue()) if audio else None,
-            label,
+            label or None,
         )
         loaded.prepare([record])
     except RecordError as error:
-        st.error(str(error))
+        st.error(markdown_safe(str(error)))
         return
-    session.remember(session.UPLOAD, record)
+    session.show_upload(record)
     st.rerun()

@@ -13,6 +13,8 @@ from typing import Any
 
 import streamlit as st
 
+from dashboard import session
+
 HERE = Path(__file__).parent
 SCRIPTS = (
     "tools.js",
@@ -55,13 +57,13 @@ def show(payload: Mapping[str, Any], key: str, on_change: Callable[[], None]) ->
     `views.board.payload`. A payload that asks for something else than before, and than what is chosen, moves the board.
     """
     asked, clicked = _asked(payload), chosen(key)
-    memory = st.session_state.get(_memory(key)) or {"revision": None, "asked": None, "seed": None, "push": 0}
+    memory = _remembered(key) or {"revision": None, "asked": None, "seed": None, "push": 0}
     fresh = memory["revision"] != payload["revision"]
     moved = asked != (clicked or memory["seed"]) and (clicked is None or asked != memory["asked"])
     if fresh or moved:
         memory = {"revision": payload["revision"], "seed": asked, "push": memory["push"] + 1}
     memory = memory | {"asked": asked}
-    st.session_state[_memory(key)] = memory
+    session.remember(_memory(key), memory)
     seed: Selection = memory["seed"]
     data = dict(payload) | vars(seed) | {"epoch": _epoch(memory)}
     _board(key=key, data=data, on_selection_change=on_change)
@@ -70,8 +72,8 @@ def show(payload: Mapping[str, Any], key: str, on_change: Callable[[], None]) ->
 
 def chosen(key: str) -> Selection | None:
     """Return what was last clicked on the board `key` for the record it shows; None before a click."""
-    memory = st.session_state.get(_memory(key))
-    clicked = (st.session_state.get(key) or {}).get("selection")
+    memory, state = _remembered(key), session.recall(key)
+    clicked = state.get("selection") if isinstance(state, Mapping) else None
     if memory is None or not clicked or clicked.get("epoch") != _epoch(memory):
         return None
     return _asked(clicked)
@@ -83,6 +85,11 @@ def _asked(values: Mapping[str, Any]) -> Selection:
 
 def _epoch(memory: Mapping[str, Any]) -> str:
     return f"{memory['revision']}:{memory['push']}"
+
+
+def _remembered(key: str) -> dict[str, Any] | None:
+    memory = session.recall(_memory(key))
+    return memory if isinstance(memory, dict) else None
 
 
 def _memory(key: str) -> str:

@@ -30,6 +30,7 @@ class Board {
 
   strategy = () => this.data.strategies.find((card) => card.name === this.ui.strategy) ?? this.data.strategies[0];
   lane = (modality) => this.root.querySelector(`[data-lane="${modality}"]`);
+  shows = (modality) => this.data.reads.includes(modality) || this.data.record.present.includes(modality);
   nameOf = (modality) => this.data.names[modality] ?? modality;
   active = () => this.ui.hover ?? this.ui.pin;
   isPinned = (modality, index) => same(this.ui.pin, { modality, index });

@@ -38,13 +38,14 @@ function ledgerRow(row, most) {
 
 function sumLine(sum) {
   const line = el("p", "sum num");
+  line.dataset.testid = "ledger-sum";
   const joined = sum.parts.map((part, i) => {
     const bare = part.replace(/^[+\u2212]/, "");
     if (!i) return part.replace(/^\+/, "");
     return part[0] === "\u2212" ? ` \u2212 ${bare}` : ` + ${bare}`;
   });
   const total = el("strong", "", sum.total);
-  total.dataset.testid = "ledger-sum";
+  total.dataset.testid = "ledger-total";
   const base = sum.base[0] === "\u2212" ? `(${sum.base})` : sum.base;
   const whole = (text) => el("span", "whole", text);
   line.append(`Sum ${joined.join("") || "of nothing"} = `, total, " ", whole(`= full ${sum.full} \u2212 base ${base}`));

@@ -96,6 +96,7 @@ function paintLanes(board) {
   const has = { text: Boolean(board.axis("text")), image: Boolean(data.image), audio: Boolean(data.audio) };
   for (const m of MODALITIES) {
     const lane = board.lane(m);
+    lane.hidden = !board.shows(m);
     const fact = laneFact(board, m);
     put(lane.querySelector(".lane-name"), el("b", "", board.nameOf(m)), fact ? el("span", "caption num", fact) : null);
     const side = lane.querySelector(".lane-side");
@@ -103,7 +104,8 @@ function paintLanes(board) {
     const empty = lane.querySelector(".empty");
     empty.hidden = has[m];
     lane.querySelector(".lane-head").hidden = !has[m];
-    empty.textContent = present.includes(m) ? `this record's ${board.nameOf(m)} has no tokens to show` : `no ${board.nameOf(m)} in this record`;
+    const why = data.reads.includes(m) ? `this record's ${board.nameOf(m)} has no tokens to show` : `this model does not read ${board.nameOf(m)}`;
+    empty.textContent = present.includes(m) ? why : `no ${board.nameOf(m)} in this record`;
     lane.classList.toggle("is-empty", !has[m]);
     for (const part of lane.querySelectorAll(".words, .picture, .clip, .seconds, .play")) part.hidden = !has[m];
   }

@@ -27,9 +27,9 @@ function paintVerdict(board) {
   at("probabilities").textContent = more.join(" \u00b7 ");
   at("probabilities").parentElement.hidden = more.length === 0;
 
-  const present = MODALITIES.map((m) => {
-    const has = record.present.includes(m);
-    const chip = el("span", has ? "chip here" : "chip absent", has ? board.nameOf(m) : `no ${board.nameOf(m)}`);
+  const present = MODALITIES.filter(board.shows).map((m) => {
+    const [has, read, name] = [record.present.includes(m), board.data.reads.includes(m), board.nameOf(m)];
+    const chip = has && read ? el("span", "chip here", name) : el("span", "chip absent", has ? `${name} not read` : `no ${name}`);
     chip.dataset.modality = m;
     return chip;
   });
@@ -80,6 +80,7 @@ function strategyButton(board, card) {
   if (facts.length) button.append(caption);
   if (card.chance) button.classList.add("chance");
   button.disabled = !answer;
+  if (!answer) button.title = card.sentence;
   button.addEventListener("click", () => board.choose(card.name));
   return button;
 }
@@ -97,11 +98,12 @@ function buildStrip(board) {
     board.choose(buttons[to].dataset.strategy);
     buttons[to].focus();
   };
-  const target = board.data.strategies.find((card) => card.ledger)?.ledger.target;
+  const targets = new Set(board.data.strategies.filter((card) => card.ledger).map((card) => card.ledger.target));
+  const to = targets.size === 1 ? `to \u201c${[...targets][0]}\u201d` : "to each strategy\u2019s own answer";
   const measured = board.data.strategies.some((card) => card.facts.length) ? " val = validation accuracy and its interval." : "";
-  const order = MODALITIES.map((m) => board.nameOf(m)).join(", ");
-  board.root.querySelector(".strip-note").textContent = target
-    ? `Bars, top to bottom: what ${order} contributed to \u201c${target}\u201d; blue for, orange against, longest = largest of that strategy.${measured}`
+  const order = board.data.reads.map((m) => board.nameOf(m)).join(", ");
+  board.root.querySelector(".strip-note").textContent = targets.size
+    ? `Bars, top to bottom: what ${order} contributed ${to}; blue for, orange against, longest = largest of that strategy.${measured}`
     : "";
 }
 

@@ -76,6 +76,7 @@ def payload(
     shown = [_strategy(card, by_name.get(card.name), axes, labels) for card in strategies]
     content = {
         "record": _record(traces[0].record, labels),
+        "reads": [m for m in MODALITIES if any(m in trace.ledger.contributions for trace in traces)],
         "names": {name: say(name, labels) for name in (*MODALITIES, "cls")},
         "image": None if picture is None else media.image(picture),
         "audio": None if clip_samples is None or not clip_rate else media.audio(clip_samples, clip_rate, mel),
@@ -131,7 +132,7 @@ def _record(record: Record, labels: Mapping[str, str]) -> Json:
         "caption": " · ".join(parts[:5]),
         "label": record.label,
         "present": list(record.present()),
-        "flags": [say(flag, labels) for flag in record.flags],
+        "flags": [say(flag, labels) for flag in dict.fromkeys(record.flags)],
     }
 
 
@@ -155,8 +156,13 @@ def _strategy(card: StrategyCard, trace: Trace | None, axes: _Axes, labels: Mapp
         "attributions": [_attribution(a, labels) for a in trace.attributions] if offered else [],
         "ledger": ledger(trace.ledger, trace.prediction.label, labels),
         "checks": [_check(check, labels) for check in trace.checks] if offered else [],
-        "notes": list(trace.notes),
+        "notes": _own_notes(trace),
     }
+
+
+def _own_notes(trace: Trace) -> list[str]:
+    """Return what is noted beyond the record's flags, which stand beside the notes already."""
+    return [note for note in dict.fromkeys(trace.notes) if note not in trace.record.flags]
 
 
 def _facts(card: StrategyCard) -> list[str]:

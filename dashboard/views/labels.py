@@ -18,6 +18,8 @@ LABELS = {
     "self": "self",
     "cls": "summary token",
     "marginal": "marginal donors",
+    "completeness_fusion": "completeness",
+    "completeness_input": "completeness",
 }
 
 NO_ATTENTION = {

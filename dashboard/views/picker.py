@@ -33,7 +33,7 @@ def picker(rows: Sequence[Record | Refusal], answers: pd.DataFrame | None, strat
 def tally(answers: pd.DataFrame | None, strategy: str) -> str:
     """Return how many labelled records a strategy got wrong, as a sentence."""
     if answers is None:
-        return "answers of the set not known"
+        return "not answered yet"
     own = answers[(answers["strategy"] == strategy) & (answers["status"] == "ok") & answers["label"].notna()]
     wrong = int((own["prediction"] != own["label"]).sum())
     return f"{wrong} of {len(own)} wrong, those first" if len(own) else "no labelled records"

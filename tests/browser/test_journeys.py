@@ -18,6 +18,14 @@ def number(text: str) -> float:
     return float(text.replace("−", "-").replace("+", ""))
 
 
+def printed_sum(sentence: str) -> tuple[list[float], float, float, float, int]:
+    """Read "Sum a + b − c = total = full x − base (−y)": parts, total, full, base and decimals."""
+    left, middle, right = sentence.replace("−", "-").removeprefix("Sum").split("=")
+    parts = [float(sign + value) for sign, value in re.findall(r"(-?)(\d+\.\d+)", left.replace(" ", ""))]
+    full, base = re.fullmatch(r"full (-?[\d.]+) - base \(?(-?[\d.]+)\)?", right.strip()).groups()
+    return parts, float(middle), float(full), float(base), len(middle.strip().split(".")[1])
+
+
 def swap(visit, name):
     visit.page.click(f'[data-strategy="{name}"]')
     visit.page.wait_for_selector(f'[data-strategy="{name}"][aria-checked="true"]')
@@ -30,7 +38,7 @@ def upload(visit, text="", image=None, audio=None):
     inputs = page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     if image:
         inputs.nth(0).set_input_files(image)
-        page.get_by_text(image["name"]).first.wait_for()
+        page.locator("[data-testid=stFileUploaderFile]").nth(0).wait_for()
     if audio:
         inputs.nth(1).set_input_files(audio)
         page.get_by_text(audio["name"]).first.wait_for()
@@ -63,19 +71,19 @@ def test_a_wrong_prediction_stands_first_and_every_strategy_has_its_own_answer(v
 
 def test_the_printed_ledger_adds_up_under_every_strategy(visit):
     here = visit()
-    page = here.open()
+    here.open()
     for name in ("late", "concat", "early", "cross_attention"):
         swap(here, name)
-        sentence = here.text("ledger-sum").replace("−", "-")
-        left, middle, right = sentence.replace("Sum", "").split("=")
-        total = number(middle)
-        digits = len(middle.strip().split(".")[1])
-        parts = [number(p) for p in re.findall(r"[+-]?\d+\.\d+", left.replace(" ", ""))]
-        full, base = (number(p) for p in re.findall(r"-?\d+\.\d+", right.replace("- base", "base")))
+        parts, total, full, base, digits = printed_sum(here.text("ledger-sum"))
+        assert number(here.text("ledger-total")) == total
         assert round(sum(parts), digits) == total
         assert round(full - base, digits) == total
-        for m in ("text", "image", "audio"):
-            assert page.locator(f'[data-testid="ledger-{m}"]').count() == 1
+        assert [number(here.text(f"ledger-{m}")) for m in ("text", "image", "audio")] == parts
+
+
+def test_a_printed_sum_is_read_with_its_signs():
+    read = printed_sum("Sum −0.72 + 3.34 − 0.41 = 2.21 = full 1.75 − base (−0.46)")
+    assert read == ([-0.72, 3.34, -0.41], 2.21, 1.75, -0.46, 2)
 
 
 def test_a_token_lights_up_what_it_attends_to_and_a_click_pins_it_into_the_link(visit):
@@ -160,6 +168,40 @@ def test_a_broken_image_gets_a_sentence_and_the_page_stays(visit, name, data):
     here.shot(f"upload-{name}-1440")
 
 
+def test_a_file_name_full_of_markup_is_shown_as_it_is_and_fetches_nothing(visit):
+    here = visit()
+    page = here.open()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    name = "![x](https:evil.example) $x$ :smile: <img src=x> :red[y] www.evil.example.png"
+    upload(here, "", {"name": name, "mimeType": "image/png", "buffer": b"these are words"})
+    alert = page.get_by_role("alert").first
+    alert.wait_for()
+    page.wait_for_timeout(300)
+    assert name in alert.inner_text().replace("\u2060", "")
+    assert alert.locator("img, a, .katex, [data-testid=stIconMaterial] + span").count() == 0
+    assert [url for url in asked if not url.startswith(("data:", "blob:", here.address))] == []
+
+
+def test_the_upload_panel_closes_when_its_record_is_shown(visit):
+    here = visit()
+    page = here.open()
+    upload(here, "fine camera")
+    page.get_by_text("record upload").first.wait_for()
+    here.settle()
+    page.get_by_role("button", name="Inspect this record").wait_for(state="hidden")
+
+
+def test_without_a_target_the_bars_speak_to_each_strategys_own_answer(visit):
+    here = visit()
+    page = here.open("/?model=scene_qa&strategy=cross_attention")
+    note = page.locator(".strip-note")
+    answers = set(page.locator(".strategy .class").all_inner_texts())
+    expected = "to each strategy’s own answer" if len(answers) > 1 else f"to “{answers.pop()}”"
+    assert expected in note.inner_text()
+    assert "audio" not in note.inner_text()
+
+
 def test_nothing_uploaded_asks_for_something(visit):
     here = visit()
     page = here.open()
@@ -211,4 +253,5 @@ def test_it_fits_the_window_in_both_themes(visit, scheme, width):
     background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     brightness = sum(int(v) for v in re.findall(r"\d+", background)[:3])
     assert (brightness < 200) == (scheme == "dark")
+    assert page.locator(".st-key-bar").bounding_box()["height"] < (230 if width == 420 else 90)
     here.shot(f"inspect-{scheme}-{width}")

@@ -254,6 +254,19 @@ def test_the_revision_names_the_content_and_not_the_selection() -> None:
     assert built(trace(notes=("cut",)))["revision"] != first["revision"]
 
 
+def test_a_flag_that_is_also_a_note_is_shown_once() -> None:
+    made = trace(notes=("audio cut", "image is grey", "image is grey"))
+    sent = built(replace(made, record=replace(made.record, flags=("audio cut",))))
+    assert sent["record"]["flags"] == ["audio cut"]
+    assert sent["strategies"][0]["notes"] == ["image is grey"]
+
+
+def test_the_board_knows_what_the_model_reads_and_the_record_has() -> None:
+    made = trace(present=("text", "image"), ledger=account({"text": 1.0, "image": 0.5}))
+    assert built(made, clip_samples=None, clip_rate=None, mel=None)["reads"] == ["text", "image"]
+    assert built(trace())["reads"] == ["text", "image", "audio"]
+
+
 def test_the_caption_names_the_record_its_time_and_its_short_columns() -> None:
     assert built(trace())["record"]["caption"] == "record fb-1 · 2026-10-03 14:22 · region north"
 
