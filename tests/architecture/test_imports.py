@@ -83,10 +83,11 @@ def test_views_import_neither_streamlit_nor_torch():
         assert not any(n.split(".")[0] in {"streamlit", "torch"} for n in imports(path)), path.name
 
 
-def test_caches_live_only_in_the_session():
+def test_caches_state_and_links_live_only_in_the_session():
     for path in modules("dashboard"):
         if path.name != "session.py":
-            assert "st.cache_" not in path.read_text("utf-8"), path.name
+            text = path.read_text("utf-8")
+            assert not any(word in text for word in ("st.cache_", "st.session_state", "st.query_params")), path.name
 
 
 FORBIDDEN_IMPORTS = {"pickle", "dill", "joblib", "shelve", "marshal", "importlib.import_module"}

@@ -38,7 +38,7 @@ def upload(visit, text="", image=None, audio=None):
     inputs = page.locator('[data-testid="stFileUploaderDropzoneInput"]')
     if image:
         inputs.nth(0).set_input_files(image)
-        page.locator("[data-testid=stFileUploaderFile]").nth(0).wait_for()
+        page.locator("[data-testid=stFileChipName]").first.wait_for()
     if audio:
         inputs.nth(1).set_input_files(audio)
         page.get_by_text(audio["name"]).first.wait_for()
@@ -114,7 +114,7 @@ def test_late_fusion_says_in_a_sentence_why_there_is_no_attention(visit):
 def test_the_input_seam_and_a_target_class_can_be_chosen(visit):
     here = visit()
     page = here.open("/?model=scene_qa&strategy=late")
-    page.get_by_label("Attribution at").click()
+    page.get_by_label("Attribution at", exact=True).click()
     page.get_by_role("option", name="input seam").click()
     page.wait_for_timeout(500)
     here.settle()

@@ -156,7 +156,7 @@ def test_a_strategy_that_answers_with_nan_leaves_the_others_their_answers(monkey
     monkeypatch.setattr(trace, "trace_prepared", broken)
     bundle = SAMPLES / "bundles" / "scene_qa"
     record = session.record_set(str(SAMPLES / "scene_qa" / "test")).records[0]
-    found = session.inspection(str(bundle), "a broken strategy", "fusion", None, record)
+    found = session.inspection.__wrapped__(str(bundle), "a broken strategy", "fusion", None, record)
     assert found.failures == {"late": "late answered with NaN or infinity"}
     assert [t.strategy for t in found.traces] == ["concat", "early", "cross_attention"]
 
