@@ -17,6 +17,7 @@ GUARDS = {
     "browser.gatherUsageStats": "false",
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
+    "server.showEmailPrompt": "false",  # the first start on a machine would wait for an answer in the terminal
     "server.maxUploadSize": "100",
     "server.enableXsrfProtection": "true",
     "server.enableCORS": "true",
