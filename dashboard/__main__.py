@@ -18,6 +18,7 @@ GUARDS = {
     "client.showErrorDetails": "none",
     "client.toolbarMode": "minimal",
     "server.showEmailPrompt": "false",  # the first start on a machine would wait for an answer in the terminal
+    "logger.hideWelcomeMessage": "true",  # also keeps advertisements for app builders off the page
     "server.maxUploadSize": "100",
     "server.enableXsrfProtection": "true",
     "server.enableCORS": "true",
@@ -54,6 +55,7 @@ def main() -> None:
         *(f"--{name}={value}" for name, value in GUARDS.items()),
         "--", *content,
     ]  # fmt: skip
+    print(f"Fusion Lens opens at http://{given.address}:{given.port} (stop it with Ctrl+C)", flush=True)
     cli.main()
 
 
