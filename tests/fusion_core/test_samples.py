@@ -14,7 +14,7 @@ from fusion_core.reading.records import read
 from fusion_core.tokens import encode_records
 from fusion_core.trace import Question, trace_record
 from tests.bench.accuracy import correct
-from tests.conftest import SAMPLES
+from tests.conftest import ROOT, SAMPLES
 
 
 class Sample:
@@ -126,6 +126,25 @@ def test_the_same_record_gives_the_same_trace(feedback):
     assert (first.prediction.probabilities == second.prediction.probabilities).all()
     for a, b in zip(first.attributions, second.attributions, strict=True):
         assert all((a.scores[m] == b.scores[m]).all() for m in a.scores)
+
+
+def test_the_worked_failure_of_the_readme_is_what_the_tool_says(scene_qa, feedback):
+    text = (ROOT / "README.md").read_text("utf-8").split("## One failure", 1)[1].split("\n## ", 1)[0]
+    late, cross = (correct(scene_qa.model, s, scene_qa.tokens) for s in ("late", "cross_attention"))
+    assert f"{int((1 - late).sum())} of {len(late)} wrong" in text
+    assert f"right on {int(((1 - late) * cross).sum())} that late gets wrong" in text
+    assert f"wrong on {int((late * (1 - cross)).sum())} that late gets right" in text
+    record = next(r for r in scene_qa.rows if r.id == "sq-test-0556")
+    question = Question(method=None, target="purple")
+    for trace in trace_record(scene_qa.model, record, ["late", "cross_attention"], question):
+        for m, value in trace.ledger.contributions.items():
+            spread = 2 * trace.ledger.standard_errors[m]
+            printed = f"{m} {value:+.2f} ± {spread:.2f}".replace("-", "−")
+            assert printed in " ".join(text.split()), printed
+    record = next(r for r in feedback.rows if r.id == "fb-test-0238")
+    (trace,) = trace_record(feedback.model, record, ["late"], Question(method=None))
+    assert f"+{trace.ledger.contributions['image']:.2f} ± {2 * trace.ledger.standard_errors['image']:.2f}" in text
+    assert trace.ledger.without["image"].top == record.label == "neutral"
 
 
 def test_a_record_without_audio_has_no_map_score_or_contribution_for_it(feedback):
