@@ -74,7 +74,7 @@ def content(found: RecordSet) -> list[tuple]:
 
 
 def _file(found: Media | None) -> tuple[str, bytes] | None:
-    return (found.sha256, found.read()) if found else None
+    return (found.sha256, media.read_media(found)) if found else None
 
 
 def refusal_codes(data: bytes, name: str = "metadata.jsonl") -> list[str]:
@@ -163,14 +163,14 @@ def test_structs_without_bytes_are_looked_up_beside_the_table(tmp_path):
     ]
     folder_of(tmp_path, {**FILES, "data.parquet": parquet(rows)})
     found = read(tmp_path / "data.parquet")
-    assert found.rows[0].image.read() == FILES["images/a.png"]
+    assert media.read_media(found.rows[0].image) == FILES["images/a.png"]
     assert [row.code for row in found.rows[1:]] == ["path_refused", "remote_media_refused", "path_refused"]
 
 
 def test_embedded_media_beyond_the_memory_limit_go_to_disk(monkeypatch):
     monkeypatch.setattr(media, "MEMORY_BYTES", 10)
     found = read_bytes(parquet([{"image": b"%08d" % n} for n in range(5)]), "a.parquet")
-    assert [record.image.read() for record in found.records] == [b"%08d" % n for n in range(5)]
+    assert [media.read_media(record.image) for record in found.records] == [b"%08d" % n for n in range(5)]
     assert [record.image.path is None for record in found.records] == [True, False, False, False, False]
 
 
