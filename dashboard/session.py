@@ -26,7 +26,7 @@ from fusion_core.reading.media import media_from_bytes, read_media
 from fusion_core.reading.pictures import decode_image
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.trace import Question, trace_strategies
-from fusion_core.types import MODALITIES, Failure, Record, Seam, Trace
+from fusion_core.types import Failure, Record, Seam, Trace
 
 UPLOAD = "upload"
 UPLOADS = "uploads shown"
@@ -204,8 +204,3 @@ def write_link(**parts: str) -> None:
             st.query_params[name] = value
         elif not value and name in st.query_params:
             del st.query_params[name]
-
-
-def missing_modalities(loaded: FusedModel, record: Record) -> Sequence[str]:
-    """Return what the model reads and the record lacks."""
-    return [m for m in MODALITIES if m in loaded.modalities and m not in record.present()]
