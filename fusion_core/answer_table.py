@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from fusion_core.answers import Answer
 from fusion_core.encoders.source import hash_file
-from fusion_core.errors import FusionError
+from fusion_core.errors import CallError, FusionError
 from fusion_core.types import Failure
 
 COLUMNS = ["id", "strategy", "status", "code", "prediction", "confidence", "label", "correct"]
@@ -41,7 +41,7 @@ def answer_table(answers: Iterable[Answer | Failure]) -> pd.DataFrame:
 def save_answers(table: pd.DataFrame, bundle: Path, records: Path) -> None:
     """Save a table beside its records, marked with the hashes of the model and the metadata it was made from."""
     marked = pa.Table.from_pandas(table, preserve_index=False)
-    pq.write_table(marked.replace_schema_metadata(_marks(bundle, records)), records / FILE_NAME, compression="zstd")
+    pq.write_table(marked.replace_schema_metadata(marks(bundle, records)), records / FILE_NAME, compression="zstd")
 
 
 def load_answers(bundle: Path, records: Path) -> pd.DataFrame | None:
@@ -51,13 +51,19 @@ def load_answers(bundle: Path, records: Path) -> pd.DataFrame | None:
         return None
     try:
         table = pq.read_table(path)
-        marks = {k: v for k, v in (table.schema.metadata or {}).items() if k in (b"model", b"records")}
-        wanted = {k.encode(): v.encode() for k, v in _marks(bundle, records).items()}
+        found = {k: v for k, v in (table.schema.metadata or {}).items() if k in (b"model", b"records")}
+        wanted = {k.encode(): v.encode() for k, v in marks(bundle, records).items()}
     except (pa.ArrowException, OSError, FusionError):
         return None
-    return table.to_pandas() if marks == wanted else None
+    return table.to_pandas() if found == wanted else None
 
 
-def _marks(bundle: Path, records: Path) -> dict[str, str]:
-    metadata = next(iter(sorted(records.glob("metadata.*"))))
+def marks(bundle: Path, records: Path) -> dict[str, str]:
+    """Return the SHA-256 of a bundle's `model.json` and of a record set's metadata file: what a saved file was made of.
+
+    Raises CallError when the record set has no metadata file, OSError when the bundle has no `model.json`.
+    """
+    metadata = next(iter(sorted(records.glob("metadata.*"))), None)
+    if metadata is None:
+        raise CallError(f"{records.name} has no metadata file")
     return {"model": hash_file(bundle / "model.json"), "records": hash_file(metadata)}

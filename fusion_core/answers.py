@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import torch
 
 from fusion_core.errors import RecordError
@@ -17,13 +18,14 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Answer:
-    """What one strategy said about one record."""
+    """What one strategy said about one record, and the fused vector it was read from, `float32 [F]`."""
 
     record: Record
     strategy: str
     prediction: Prediction
     present: tuple[str, ...]
     flags: tuple[str, ...]
+    fused: np.ndarray
 
 
 def answer_rows(
@@ -71,16 +73,23 @@ def _answer_good(
     inputs = model.prepare(records)
     with torch.no_grad():
         tokens = model.encode(inputs)
-        logits = {s: model.fuse(tokens, s) for s in strategies}
+        embedded = {s: model.embed(tokens, s) for s in strategies}
     for row, record in enumerate(records):
-        yield [_answer(model, record, s, logits[s][row], inputs, row) for s in strategies]
+        yield [_answer(model, record, s, embedded[s], inputs, row) for s in strategies]
 
 
 def _answer(
-    model: FusedModel, record: Record, strategy: str, logits: torch.Tensor, inputs: Inputs, row: int
+    model: FusedModel,
+    record: Record,
+    strategy: str,
+    embedded: tuple[torch.Tensor, torch.Tensor],
+    inputs: Inputs,
+    row: int,
 ) -> Answer | Failure:
+    logits, fused = (part[row] for part in embedded)
     if not bool(torch.isfinite(logits).all()):
         message = f"{strategy} answered with NaN or infinity"
         return Failure(record.id, strategy, "nonfinite_output", message)
     prediction = Prediction(logits.double().softmax(0).numpy(), model.classes, record.label)
-    return Answer(record, strategy, prediction, tuple(inputs.axes(row)), inputs.notes[row])
+    vector = fused.float().numpy().copy()  # a view would keep the whole batch alive
+    return Answer(record, strategy, prediction, tuple(inputs.axes(row)), inputs.notes[row], vector)

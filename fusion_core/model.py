@@ -93,6 +93,14 @@ class FusedModel:
         """Fuse tokens under a strategy into logits `[B, C]`; raises CallError for a strategy the model lacks."""
         return self.head(strategy)(tokens).logits
 
+    def embed(self, tokens: Mapping[str, Tokens], strategy: str) -> tuple[Tensor, Tensor]:
+        """Fuse tokens into logits `[B, C]`, as `fuse` does, and the fused vectors `[B, F]` they were read from.
+
+        F is the strategy's own (see `HeadOutput`); raises CallError for a strategy the model lacks.
+        """
+        output = self.head(strategy)(tokens)
+        return output.logits, output.fused
+
     def fuse_rows(self, pool: Mapping[str, Tokens], rows: Mapping[str, Tensor], strategy: str) -> Tensor:
         """Fuse combinations of a pool's rows: `rows[m] [N]` picks modality m's tokens, -1 leaves it out.
 

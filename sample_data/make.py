@@ -11,6 +11,7 @@ from fusion_core.answer_table import answer_table, save_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
 from fusion_core.fitting import fit_bundle
+from fusion_core.neighbours import build_index, save_index
 from fusion_core.reading.records import read
 from sample_data.generators import feedback, scene_qa
 from sample_data.generators.sentences import Split
@@ -56,12 +57,15 @@ def keep_first(folder: Path, count: int) -> None:
 
 
 def build_bundles(out: Path, names: tuple[str, ...] = SETS) -> None:
-    """Fit each set's bundle, `out/bundles/<set>`, on its training split and save its answers on the test split."""
+    """Fit each set's bundle, `out/bundles/<set>`, on its training split; save its answers on the test split, and where
+    they lie in each strategy's fused space."""
     for name in names:
         bundle = out / "bundles" / name
         fit_bundle(out / name / "train", bundle, out / name / "validation", progress=_say)
         model, test = load(bundle), out / name / "test"
-        save_answers(answer_table(answer_rows(model, read(test).rows, model.strategies)), bundle, test)
+        answers = list(answer_rows(model, read(test).rows, model.strategies))
+        save_answers(answer_table(answers), bundle, test)
+        save_index(build_index(answers), bundle, test)
 
 
 def _say(what: str, done: int, total: int) -> None:

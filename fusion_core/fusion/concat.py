@@ -22,9 +22,10 @@ class Concat(Head):
         self.classifier = classifier(count * width, 3 * width, classes, settings.dropout)
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
-        """Concatenate pooled vectors in the head's own order."""
+        """Concatenate pooled vectors in the head's own order; fused is the perceptron's hidden layer `[B, 3 D]`."""
         pooled = []
         for m in self.modalities:
             present = projected[m].mask.any(dim=1, keepdim=True)
             pooled.append(torch.where(present, masked_mean(projected[m]), self.missing[m]))
-        return HeadOutput(self.classifier(torch.cat(pooled, dim=1)), self.speak_alone(projected))
+        logits, hidden = self.classifier.split(torch.cat(pooled, dim=1))
+        return HeadOutput(logits, self.speak_alone(projected), hidden)

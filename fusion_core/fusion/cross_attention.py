@@ -78,7 +78,10 @@ class CrossAttention(Head):
         self.classifier = classifier(count * settings.width, settings.width, classes, settings.dropout)
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
-        """Cross-attend, self-attend, pool, classify; an absent target pools to zeros."""
+        """Cross-attend, self-attend, pool, classify; an absent target pools to zeros.
+
+        fused is the perceptron's hidden layer `[B, D]`: the pooled targets before it still stand side by side.
+        """
         values = {m: projected[m].values for m in self.modalities}
         masks = {m: projected[m].mask for m in self.modalities}
         for layer in self.layers:
@@ -87,4 +90,5 @@ class CrossAttention(Head):
         for m in self.modalities:
             segments = ((m, values[m].shape[1]),)
             pooled.append(masked_mean(Tokens(self.self_attention[m](values[m], masks[m], segments), masks[m])))
-        return HeadOutput(self.classifier(torch.cat(pooled, dim=1)), self.speak_alone(projected))
+        logits, hidden = self.classifier.split(torch.cat(pooled, dim=1))
+        return HeadOutput(logits, self.speak_alone(projected), hidden)

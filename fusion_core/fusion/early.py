@@ -23,7 +23,7 @@ class Early(Head):
         self.classifier = nn.Linear(settings.width, classes)
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
-        """Run the joint stream; keys of absent modalities are masked."""
+        """Run the joint stream; keys of absent modalities are masked. fused is the normed `cls [B, D]`."""
         parts = [projected[m] for m in self.modalities]
         batch = parts[0].values.shape[0]
         stream = torch.cat([self.cls.expand(batch, 1, -1), *(p.values for p in parts)], dim=1)
@@ -31,4 +31,5 @@ class Early(Head):
         segments = (("cls", 1), *((m, projected[m].mask.shape[1]) for m in self.modalities))
         for block in self.blocks:
             stream = block(stream, mask, segments, only_first=block is self.blocks[-1])
-        return HeadOutput(self.classifier(self.norm(stream[:, 0])), self.speak_alone(projected))
+        fused = self.norm(stream[:, 0])
+        return HeadOutput(self.classifier(fused), self.speak_alone(projected), fused)

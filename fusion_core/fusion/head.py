@@ -40,10 +40,15 @@ class HeadSettings:
 
 @dataclass(frozen=True)
 class HeadOutput:
-    """`logits [B, C]` and what each modality says by itself, `auxiliary[m] [B, C]` (a training aid)."""
+    """`logits [B, C]`, what each modality says by itself, and the record as the strategy sees it.
+
+    auxiliary: each modality's own logits `[B, C]` (a training aid). fused: the joint vector `[B, F]` that the last
+    linear map turns into logits, after all modalities met; `late`, where they never meet, says what it puts there.
+    """
 
     logits: Tensor
     auxiliary: dict[str, Tensor]
+    fused: Tensor
 
 
 def masked_mean(tokens: Tokens) -> Tensor:
@@ -185,9 +190,20 @@ class SelfBlock(nn.Module):
         return self.feed_forward(x[:, :length] + attended)
 
 
-def classifier(width: int, hidden: int, classes: int, dropout: float) -> nn.Sequential:
+class Classifier(nn.Sequential):
+    """A perceptron whose last linear map can be read apart from what it reads."""
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the logits `[B, C]` and the last hidden activation `[B, hidden]`."""
+        *body, last = self
+        for layer in body:
+            x = layer(x)
+        return last(x), x
+
+
+def classifier(width: int, hidden: int, classes: int, dropout: float) -> Classifier:
     """Return the two-layer perceptron that ends a head: `[B, width] -> [B, C]`."""
-    return nn.Sequential(
+    return Classifier(
         nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
     )
 

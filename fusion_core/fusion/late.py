@@ -28,10 +28,15 @@ class Late(Head):
         self.scale = nn.Parameter(torch.tensor(float(len(self.modalities))))
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
-        """Average the modalities' own logits over those present; nothing present gives zeros."""
+        """Average the modalities' own logits over those present; nothing present gives zeros.
+
+        There is no joint vector, for the modalities never meet: fused is their weighted logits side by side,
+        `[B, M C]` in the head's order, zeros for an absent one. Added up over the modalities they are the logits.
+        """
         alone = {m: self.auxiliary[m](masked_mean(projected[m])) for m in self.modalities}
         present = torch.stack([projected[m].mask.any(dim=1) for m in self.modalities], dim=1)
         weights = torch.where(present, self.weights.exp(), 0.0)
         weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12)
         stacked = torch.stack([alone[m] for m in self.modalities], dim=1)
-        return HeadOutput(self.scale * (weights[..., None] * stacked).sum(dim=1), alone)
+        weighted = weights[..., None] * stacked
+        return HeadOutput(self.scale * weighted.sum(dim=1), alone, (self.scale * weighted).flatten(1))

@@ -21,7 +21,7 @@ LAYERS = [
     {"tokens", "attend", "attribute", "contribute", "verify"},
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
-    {"doctor", "fitting"},
+    {"doctor", "fitting", "neighbours"},
     {"cli"},
     {"__main__"},
 ]

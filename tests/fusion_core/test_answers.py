@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from fusion_core.answer_table import answer_table
 from fusion_core.answers import Answer, Failure, answer_rows
 from fusion_core.errors import RecordError
+from fusion_core.fusion import strategy as heads
 from fusion_core.lines import predict_line
 from fusion_core.model import FusedModel
 from fusion_core.types import Inputs, ModalityInputs, Record, Refusal, TokenAxis, Tokens
@@ -64,6 +66,18 @@ def test_a_nan_logit_is_an_error_of_that_strategy_and_never_a_class(model):
     assert (line["code"], line["strategy"], line["prediction"]) == ("nonfinite_output", "early", None)
     table = answer_table(found)
     assert table["prediction"].isna().tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize("strategy", list(heads))
+def test_an_answer_carries_the_fused_vector_it_was_read_from(model, strategy):
+    found = list(answer_rows(model, rows("good", "good", "good"), [strategy]))
+    tokens = random_tokens(3)
+    logits, fused = model.embed(tokens, strategy)
+    assert torch.equal(logits, model.fuse(tokens, strategy))
+    for row, answer in enumerate(found):
+        assert answer.fused.dtype == np.float32
+        assert answer.fused.tolist() == fused[row].tolist()
+        assert answer.prediction.probabilities.tolist() == logits[row].double().softmax(0).tolist()
 
 
 def test_a_record_with_nothing_the_model_reads_is_refused(model):

@@ -31,7 +31,10 @@ def head(request):
 def test_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept, garbage):
     tokens = only(random_tokens(3), kept)
     replaced = {m: t if m in kept else Tokens(torch.full_like(t.values, garbage), t.mask) for m, t in tokens.items()}
-    assert torch.equal(head(tokens).logits, head(replaced).logits)
+    before, after = head(tokens), head(replaced)
+    assert torch.equal(before.logits, after.logits)
+    assert torch.isfinite(before.fused).all()
+    assert torch.equal(before.fused, after.fused)
 
 
 @pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
@@ -46,7 +49,9 @@ def test_random_values_of_an_absent_modality_cannot_change_a_single_bit(head, ke
 def test_the_order_of_the_dictionary_does_not_matter(head, kept):
     tokens = only(random_tokens(3), kept)
     for order in (("audio", "image", "text"), ("image", "text", "audio")):
-        assert torch.equal(head(tokens).logits, head({m: tokens[m] for m in order}).logits)
+        other = head({m: tokens[m] for m in order})
+        assert torch.equal(head(tokens).logits, other.logits)
+        assert torch.equal(head(tokens).fused, other.fused)
 
 
 @pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
@@ -62,6 +67,7 @@ def test_padding_does_not_matter(head, kept):
         for m, t in tokens.items()
     }
     torch.testing.assert_close(head(tokens).logits, head(longer).logits, atol=2e-6, rtol=1e-5)
+    torch.testing.assert_close(head(tokens).fused, head(longer).fused, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7])
@@ -85,6 +91,15 @@ def test_presence_patterns_may_be_mixed_in_a_batch(head):
 
 def test_nothing_present_still_gives_finite_logits(head):
     assert torch.isfinite(head(absent(random_tokens(2), *MODALITIES)).logits).all()
+
+
+def test_the_logits_are_a_linear_map_of_the_fused_vector(head):
+    output = head(random_tokens(200))
+    fused = output.fused.detach().double()
+    read = torch.cat([fused, torch.ones(200, 1).double()], dim=1)
+    assert read.shape[1] < 150  # else any logits would fit
+    fitted = read @ torch.linalg.lstsq(read, output.logits.detach().double(), driver="gelsd").solution
+    torch.testing.assert_close(fitted.float(), output.logits.detach(), atol=1e-4, rtol=1e-4)
 
 
 def test_every_weight_takes_part_in_the_loss(head):
