@@ -11,9 +11,10 @@ import torch
 from fusion_core.encoders import Encoder, EncoderRoots, EncoderSource, load_encoder
 from fusion_core.errors import ModelError, RecordError
 from fusion_core.fusion.head import TokenSpec
-from fusion_core.reading.clips import Clip, decode_audio
+from fusion_core.reading.bounded import decode_audio, decode_image
+from fusion_core.reading.clips import Clip
 from fusion_core.reading.media import read_media
-from fusion_core.reading.pictures import Picture, decode_image
+from fusion_core.reading.pictures import Picture
 from fusion_core.reading.texts import clean_text
 from fusion_core.types import MODALITIES, Inputs, ModalityInputs, Record, Tokens
 

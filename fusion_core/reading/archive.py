@@ -39,6 +39,8 @@ def unpack(stream: BinaryIO, name: str, store: MediaStore) -> dict[str, Media]:
             return _read_all(archive, entries, store)
     except (CallError, RecordError) as error:
         raise CallError(f"zip {quoted(name)}: {error}", error.code) from error
+    except MemoryError as error:
+        raise CallError(f"zip {quoted(name)} needs more memory than there is", "resource_exhausted") from error
     except Exception as error:  # zipfile raises anything from struct.error to NotImplementedError on a hostile file
         raise CallError(f"zip {quoted(name)} is damaged and cannot be unpacked", "archive_refused") from error
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
 
 from fusion_core.errors import RecordError
 from fusion_core.reading.signatures import AUDIO, kind_of
@@ -65,7 +64,7 @@ def decode_audio(data: bytes, name: str) -> Clip:
 
     Raises RecordError `audio_unsupported`, `audio_damaged`, `audio_refused`, `file_too_large` or `resource_exhausted`.
     """
-    _check_kind(data, name)
+    check_kind(data, name)
     try:
         with soundfile.SoundFile(_Bytes(data)) as file:
             _check_limits(file, name)
@@ -89,11 +88,14 @@ def resample(samples: np.ndarray, rate: int, to: int) -> np.ndarray:
     """Resample `float32 [N]` from `rate` to `to` samples per second by polyphase FIR: `float32 [ceil(N to / rate)]`."""
     if rate == to or not len(samples):
         return np.asarray(samples, dtype=np.float32)
+    from scipy.signal import resample_poly  # most of a second to import, and decoding needs none of it
+
     common = math.gcd(rate, to)
     return np.asarray(resample_poly(samples, to // common, rate // common), dtype=np.float32)
 
 
-def _check_kind(data: bytes, name: str) -> None:
+def check_kind(data: bytes, name: str) -> None:
+    """Raise RecordError for what is too large, empty, or no audio by its first bytes: known before decoding."""
     if len(data) > MAX_AUDIO_BYTES:
         raise RecordError(
             f"audio {quoted(name)} is {len(data):,} bytes; at most {MAX_AUDIO_BYTES:,} are read", "file_too_large"

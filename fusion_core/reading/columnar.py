@@ -22,7 +22,8 @@ _UNREADABLE = object()
 def read_parquet(file: BinaryIO, name: str) -> Iterator[Row]:
     """Yield the rows in order; integers of a Hugging Face `ClassLabel` column become their names.
 
-    Raises CallError `metadata_damaged` for a damaged file, `call_refused` or `file_too_large` beyond the limits.
+    Raises CallError `metadata_damaged` for a damaged file; `call_refused`, `file_too_large` or `resource_exhausted`
+    beyond the limits.
     """
     try:
         table = pq.ParquetFile(file, page_checksum_verification=True)
@@ -39,7 +40,9 @@ def read_parquet(file: BinaryIO, name: str) -> Iterator[Row]:
                 yield _row(number, f"row {number} of {quoted(name)}", dict(zip(columns, cells, strict=True)), names)
     except CallError:
         raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
+    except MemoryError as error:
+        raise CallError(f"{quoted(name)} needs more memory than there is", "resource_exhausted") from error
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise damaged(f"{quoted(name)} is not a whole Parquet file and cannot be read") from error
 
 
@@ -52,15 +55,16 @@ def _check_types(schema: pa.Schema, name: str) -> None:
 
 def _batches(table: pq.ParquetFile, name: str) -> Iterator[list[pa.Array]]:
     """Yield the columns of a few rows at a time, dictionaries unpacked so that what is counted is what is there."""
-    groups = [table.metadata.row_group(place).total_byte_size for place in range(table.metadata.num_row_groups)]
-    size = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, *groups, 1)))
     total = 0
-    for batch in table.iter_batches(batch_size=size):
-        columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
-        total += sum(column.nbytes for column in columns)
-        if total > MAX_CONTENT_BYTES:
-            raise CallError(f"{quoted(name)} unpacks to more than {MAX_CONTENT_BYTES:,} bytes", "file_too_large")
-        yield columns
+    for group in range(table.metadata.num_row_groups):
+        size = max(1, min(BATCH_ROWS, BATCH_BYTES // max(1, table.metadata.row_group(group).total_byte_size)))
+        # Group by group: pyarrow keeps the pages of all groups it was asked for until the last is read.
+        for batch in table.iter_batches(batch_size=size, row_groups=[group]):
+            columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
+            total += sum(column.nbytes for column in columns)
+            if total > MAX_CONTENT_BYTES:
+                raise CallError(f"{quoted(name)} unpacks to more than {MAX_CONTENT_BYTES:,} bytes", "file_too_large")
+            yield columns
 
 
 def _values(column: pa.Array) -> list[object]:

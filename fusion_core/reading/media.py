@@ -81,17 +81,29 @@ def read_media(media: Media) -> bytes:
     return data
 
 
-class MediaStore:
-    """Keeps unpacked media: in memory up to 64 MB in all, then in a private folder that goes with the store."""
+class PrivateFolder:
+    """A folder only this user can enter; it goes, with all in it, when this object does."""
 
     def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="fusion-lens-"))
+        weakref.finalize(self, _remove, self.path, os.getpid())
+
+
+class MediaStore:
+    """Keeps unpacked media: in memory up to 64 MB in all, then in a private folder that goes with the store.
+
+    With a `folder` of somebody else's, all of them are kept there, and left there.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         self.held = 0
-        self._folder: Path | None = None
+        self._given = folder
+        self._own: PrivateFolder | None = None
 
     def keep(self, data: bytes, name: str) -> Media:
         """Keep the bytes under their hash; RecordError `file_too_large` or, on a full disk, `resource_exhausted`."""
         media = media_from_bytes(data, name)
-        if self.held + len(data) <= MEMORY_BYTES:
+        if self._given is None and self.held + len(data) <= MEMORY_BYTES:
             self.held += len(data)
             return media
         try:
@@ -100,13 +112,16 @@ class MediaStore:
             raise RecordError(f"no room to unpack {quoted(name)}: {error.strerror}", "resource_exhausted") from error
 
     def _write(self, data: bytes, sha256: str) -> Path:
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="fusion-lens-"))
-            weakref.finalize(self, _remove, self._folder, os.getpid())
-        path = self._folder / sha256
+        path = self._place() / sha256
         if not path.exists():
             path.write_bytes(data)
         return path
+
+    def _place(self) -> Path:
+        if self._given is not None:
+            return self._given
+        self._own = self._own or PrivateFolder()
+        return self._own.path
 
 
 def _remove(folder: Path, owner: int) -> None:

@@ -46,7 +46,7 @@ def decode_image(data: bytes, name: str) -> Picture:
 
     Raises RecordError `image_unsupported`, `image_damaged`, `image_refused`, `file_too_large` or `resource_exhausted`.
     """
-    _check_kind(data, name)
+    check_kind(data, name)
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_size(image.size, name)
@@ -66,7 +66,8 @@ def decode_image(data: bytes, name: str) -> Picture:
     return Picture(np.ascontiguousarray(pixels), tuple(notes + more + turned))
 
 
-def _check_kind(data: bytes, name: str) -> None:
+def check_kind(data: bytes, name: str) -> None:
+    """Raise RecordError for what is too large, empty, or no image by its first bytes: known before decoding."""
     if len(data) > MAX_IMAGE_BYTES:
         raise RecordError(
             f"image {quoted(name)} is {len(data):,} bytes; at most {MAX_IMAGE_BYTES:,} are read", "file_too_large"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import BinaryIO
 from fusion_core.errors import CallError, RecordError
 from fusion_core.reading.archive import unpack
 from fusion_core.reading.media import MediaStore, media_from_path, read_media
-from fusion_core.reading.metadata import Row, read_rows
+from fusion_core.reading.metadata import read_rows
 from fusion_core.reading.paths import open_regular, plain_parts, resolve_inside
 from fusion_core.reading.rows import Finder, assemble
 from fusion_core.reading.texts import quoted
@@ -71,12 +71,12 @@ def read(path: Path | str) -> RecordSet:
         if path.is_dir():
             table = _table_of(path, name)
             with open_regular(path / table, table) as file:
-                return _collect(read_rows(file, table), _in_folder(path), MediaStore())
+                return _collect(file, table, _in_folder(path))
         if not path.exists():
             raise CallError(f"there is no file or folder {quoted(name)}", "file_missing")
-        _check_suffix(name, "a folder, ")
+        check_suffix(name, "a folder, ")
         with open_regular(path.resolve(), name) as file:
-            return _read_file(file, name, _in_folder(path.parent))
+            return _collect(file, name, _in_folder(path.parent))
     except (RecordError, OSError) as error:
         code = error.code if isinstance(error, RecordError) else "file_missing"
         text = str(error) if isinstance(error, RecordError) else f"{quoted(name)} cannot be read: {error.strerror}"
@@ -88,26 +88,44 @@ def read_bytes(data: bytes, name: str) -> RecordSet:
 
     Raises CallError when the set as a whole cannot be read.
     """
-    _check_suffix(name, "")
-    return _read_file(io.BytesIO(data), name, _beside_nothing)
+    check_suffix(name)
+    return _collect(io.BytesIO(data), name, _beside_nothing)
 
 
-def _read_file(file: BinaryIO, name: str, finder: Finder) -> RecordSet:
+def stream_rows(data: bytes, name: str, store: MediaStore) -> Iterator[Record | Refusal]:
+    """Yield the rows of `read_bytes` as they are read, their media kept in `store`; raises CallError on the way."""
+    check_suffix(name)
+    return _rows(io.BytesIO(data), name, _beside_nothing, store)
+
+
+def check_suffix(name: str, also: str = "") -> None:
+    """Raise CallError for a file that is no record set by its name; `also` is what else could be read."""
+    if not name.lower().endswith(KINDS):
+        raise CallError(f"{quoted(name)} is no record set; read are {also}{', '.join(KINDS)}")
+
+
+def _collect(file: BinaryIO, name: str, finder: Finder) -> RecordSet:
     store = MediaStore()
-    if not name.lower().endswith(".zip"):
-        return _collect(read_rows(file, name), finder, store)
+    return RecordSet(tuple(_rows(file, name, finder, store)), store)
+
+
+def _rows(file: BinaryIO, name: str, finder: Finder, store: MediaStore) -> Iterator[Record | Refusal]:
+    if name.lower().endswith(".zip"):
+        file, name, finder = _unpacked(file, name, store)
+    seen: set[str] = set()
+    for row in read_rows(file, name):
+        yield assemble(row, seen, finder, store)
+
+
+def _unpacked(file: BinaryIO, name: str, store: MediaStore) -> tuple[BinaryIO, str, Finder]:
+    """Return a zip's metadata table, the table's name, and where its media are found."""
     files = unpack(file, name, store)
     folder, table = _table_in(files, name)
     try:
         content = read_media(files[folder + table])
     except RecordError as error:
         raise CallError(f"zip {quoted(name)}: {error}", error.code) from error
-    return _collect(read_rows(io.BytesIO(content), table), _in_zip(files, folder), store)
-
-
-def _check_suffix(name: str, also: str) -> None:
-    if not name.lower().endswith(KINDS):
-        raise CallError(f"{quoted(name)} is no record set; read are {also}{', '.join(KINDS)}")
+    return io.BytesIO(content), table, _in_zip(files, folder)
 
 
 def _table_of(folder: Path, name: str) -> str:
@@ -163,8 +181,3 @@ def _beside_nothing(name: str) -> Media:
     raise RecordError(
         f"{quoted(name)} did not come with the table; upload a zip, or Parquet with embedded media", "file_missing"
     )
-
-
-def _collect(rows: Iterable[Row], finder: Finder, store: MediaStore) -> RecordSet:
-    seen: set[str] = set()
-    return RecordSet(tuple(assemble(row, seen, finder, store) for row in rows), store)
