@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
+
+# Sessions share the cores: a thread that waits for another must sleep, not spin (read once, when torch is loaded).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from streamlit.web import cli
 

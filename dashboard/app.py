@@ -10,15 +10,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import streamlit as st
 
+STARTING = "Starting: the first visit loads the libraries."
+
 
 def inspect_screen() -> None:
     """Import inside: torch takes seconds, and the page says so instead of staying blank."""
-    with st.spinner("Starting: the first visit loads the libraries."):
+    with st.spinner(STARTING):
+        from dashboard import session
         from dashboard.screens import inspect
+    if session.arrives_at("present"):
+        st.switch_page(PRESENT, query_params=session.link())
     inspect.render()
 
+
+def present_screen() -> None:
+    """The same, for a room."""
+    with st.spinner(STARTING):
+        from dashboard.screens import present
+    present.render()
+
+
+INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect", default=True)
+PRESENT = st.Page(present_screen, title="Present", url_path="present")
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation([st.Page(inspect_screen, title="Inspect", url_path="inspect", default=True)], position="top").run()
+st.navigation([INSPECT, PRESENT], position="top").run()

@@ -3,45 +3,55 @@
 from __future__ import annotations
 
 import gc
+import secrets
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
+from dashboard.inspection import (
+    Attributions,
+    Inspection,
+    explain_at_input,
+    explain_classes,
+    inspect_record,
+    similar_to,
+)
 from dashboard.options import Workplace, workplaces
+from dashboard.turns import Turns
+from dashboard.uploads import Shelf, Upload, browser_of
 from dashboard.views.board import StrategyCard, payload
 from dashboard.views.labels import LABELS
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
-from fusion_core.answers import answer_rows
-from fusion_core.errors import RecordError
+from fusion_core.answers import Answer, answer_rows
 from fusion_core.model import FusedModel
-from fusion_core.reading.clips import Clip, decode_audio
-from fusion_core.reading.media import media_from_bytes, read_media
-from fusion_core.reading.pictures import decode_image
+from fusion_core.neighbours import FusedIndex, build_index, load_index
 from fusion_core.reading.records import RecordSet, read
-from fusion_core.trace import Question, trace_strategies
-from fusion_core.types import Failure, Record, Seam, Trace
+from fusion_core.types import Attribution, Failure, Record
 
-UPLOAD = "upload"
-UPLOADS = "uploads shown"
 CHUNK = 16
+LINK = (
+    "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
+    "beside",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """A record under every strategy, with its media as they are shown; `failures` says why a strategy has no answer."""
+class OpenSet:
+    """The record set being looked at: the operator's folder, or an upload that only its browser may see."""
 
-    traces: tuple[Trace, ...]
-    failures: dict[str, str]
-    picture: np.ndarray | None
-    clip: Clip | None
-    mel: np.ndarray | None
+    key: str
+    name: str
+    records: RecordSet
+    upload: Upload | None = None
+
+
+# --- what the operator named: loaded once for all sessions ---------------------------------------------------------
 
 
 def choices() -> list[Workplace]:
@@ -69,115 +79,154 @@ def record_set(folder: str) -> RecordSet:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def saved_answers(model_folder: str, records_folder: str) -> pd.DataFrame | None:
-    """Return the answers saved beside the records, if this very model gave them."""
-    return load_answers(Path(model_folder), Path(records_folder))
+def saved_answers(model_folder: str, records_folder: str) -> tuple[pd.DataFrame | None, FusedIndex | None]:
+    """Return the answers and fused vectors saved beside the records, if this very model gave them."""
+    folders = Path(model_folder), Path(records_folder)
+    return load_answers(*folders), load_index(*folders)
 
 
-@st.cache_resource(max_entries=4_096, show_spinner=False)
-def _answered(model_folder: str, records_folder: str, start: int) -> pd.DataFrame:
+@st.cache_resource(show_spinner=False)
+def turns() -> Turns:
+    """Return the line in which heavy jobs of all sessions wait."""
+    return Turns()
+
+
+# --- uploads: kept by the server, seen only by the browser that made them -------------------------------------------
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf() -> Shelf:
+    return Shelf()
+
+
+def browser() -> str:
+    """Name the browser behind this session; a session without the server's cookie is known by itself alone."""
+    named = browser_of(st.context.cookies.get("_streamlit_xsrf", ""))
+    if named is None:
+        named = str(recall("browser") or secrets.token_hex(16))
+        remember("browser", named)
+    return named
+
+
+def keep_upload(upload: Upload) -> str:
+    """Keep an upload for this browser and return its key."""
+    return _shelf().keep(browser(), upload)
+
+
+def open_set(place: Workplace, key: str) -> OpenSet | None:
+    """Return the upload `key` of this browser, else the records that came with the model; None without either."""
+    upload = _shelf().find(browser(), key) if key else None
+    if upload is not None:
+        return OpenSet(key, upload.name, upload.records, upload)
+    if place.records is None:
+        return None
+    return OpenSet(str(place.records), place.records.name, record_set(str(place.records)))
+
+
+# --- answers to whole record sets -----------------------------------------------------------------------------------
+
+
+@st.cache_resource(max_entries=1_024, show_spinner=False, scope="session")
+def _answered(model_folder: str, key: str, start: int, _records: RecordSet) -> list[Answer | Failure]:
     """Answer one chunk of a record set: what is done stays done when the page is left in the middle."""
-    loaded, rows = model(model_folder), record_set(records_folder).rows
-    return answer_table(answer_rows(loaded, rows[start : start + CHUNK], loaded.strategies))
-
-
-def answer_all(model_folder: str, records_folder: str, progress: Callable[[int, int], object]) -> None:
-    """Answer the whole record set under every strategy for `answers`, reporting rows done and rows in all."""
-    count = len(record_set(records_folder))
-    tables = []
-    for start in range(0, count, CHUNK):
-        progress(start, count)
-        tables.append(_answered(model_folder, records_folder, start))
-    remember(_answers_name(model_folder, records_folder), pd.concat(tables, ignore_index=True))
-
-
-def answers(model_folder: str, records_folder: str) -> pd.DataFrame | None:
-    """Return the answers to a record set: the saved ones, else those this session asked for; None without either."""
-    saved = saved_answers(model_folder, records_folder)
-    fresh = recall(_answers_name(model_folder, records_folder))
-    return fresh if saved is None and isinstance(fresh, pd.DataFrame) else saved
-
-
-def _answers_name(model_folder: str, records_folder: str) -> str:
-    return f"answers · {model_folder} · {records_folder}"
-
-
-@st.cache_resource(max_entries=24, show_spinner=False, scope="session")
-def inspection(model_folder: str, key: str, seam: Seam, target: str | None, _record: Record) -> Inspection:
-    """Trace a record under every strategy; `key` names its content. Kept for this session only.
-
-    Raises RecordError when the record cannot be read.
-    """
     loaded = model(model_folder)
-    question = Question(seam=seam, target=target)
-    inputs, tokens = loaded.encode_record(_record)
-    found = trace_strategies(loaded, _record, inputs, tokens, loaded.strategies, question)
-    failures = {str(f.strategy): f for f in found if isinstance(f, Failure)}
-    if len(failures) == len(found):
-        first = next(iter(failures.values()))
-        raise RecordError(first.message, first.code, _record.id)
-    image = _record.image if "image" in loaded.modalities else None
-    clip = _record.audio if "audio" in loaded.modalities else None
-    audio = inputs.modalities.get("audio")
-    return Inspection(
-        traces=tuple(trace for trace in found if isinstance(trace, Trace)),
-        failures={name: failure.message for name, failure in failures.items()},
-        picture=decode_image(read_media(image), image.name).pixels if image else None,
-        clip=decode_audio(read_media(clip), clip.name) if clip else None,
-        mel=audio.values[0].numpy() if clip and audio is not None else None,
-    )
+    return list(answer_rows(loaded, _records.rows[start : start + CHUNK], loaded.strategies))
 
 
-@st.cache_resource(max_entries=24, show_spinner=False, scope="session")
+def answer_all(
+    model_folder: str, opened: OpenSet, progress: Callable[[int, int], object], waiting: Callable[[int], object]
+) -> None:
+    """Answer the whole record set under every strategy for `answers`, reporting rows done and rows in all."""
+    found: list[Answer | Failure] = []
+    with turns().take(waiting):
+        for start in range(0, len(opened.records), CHUNK):
+            progress(start, len(opened.records))
+            found += _answered(model_folder, opened.key, start, opened.records)
+    good = [answer for answer in found if isinstance(answer, Answer)]
+    remember(f"answers · {model_folder} · {opened.key}", (answer_table(found), build_index(good)))
+
+
+def answers(model_folder: str, opened: OpenSet) -> tuple[pd.DataFrame | None, FusedIndex | None]:
+    """Return the answers to a record set and where they lie: the saved ones, else those this session asked for."""
+    saved = (None, None) if opened.upload else saved_answers(model_folder, opened.key)
+    fresh = recall(f"answers · {model_folder} · {opened.key}")
+    return fresh if saved[0] is None and isinstance(fresh, tuple) else saved
+
+
+def answered_set(place: Workplace, opened: OpenSet) -> OpenSet | None:
+    """Return the set that similar records are looked for in: the open one, or the model's own, if it is answered."""
+    for candidate in (opened, open_set(place, "")):
+        if candidate is not None and answers(str(place.model), candidate)[1] is not None:
+            return candidate
+    return None
+
+
+# --- one record: everything here is kept for this session only ------------------------------------------------------
+
+
+@st.cache_resource(max_entries=24, scope="session", show_spinner=False)
+def inspection(model_folder: str, key: str, _record: Record) -> Inspection:
+    """Trace a record under every strategy; `key` names its content. Raises RecordError when it cannot be read."""
+    return inspect_record(model(model_folder), _record)
+
+
+@st.cache_resource(max_entries=96, scope="session", show_spinner=False)
+def classes_explained(model_folder: str, key: str, classes: tuple[str, ...], _found: Inspection) -> Attributions:
+    """Attribute a few more classes of a record at the fusion seam."""
+    with turns().take():
+        return explain_classes(model(model_folder), _found, classes)
+
+
+@st.cache_resource(max_entries=64, scope="session", show_spinner="Attributing at the input seam: some seconds.")
+def at_input(model_folder: str, key: str, strategy: str, target: str, _found: Inspection) -> tuple[Attribution, ...]:
+    """Attribute one class of one strategy at the input seam."""
+    waiting = st.empty()
+    with turns().take(lambda ahead: waiting.caption(f"Waiting: {ahead} heavy job(s) ahead of yours.")):
+        waiting.empty()
+        return explain_at_input(model(model_folder), _found, strategy, target)
+
+
+@st.cache_resource(max_entries=24, scope="session", show_spinner=False)
+def similar_records(
+    model_folder: str, key: str, set_key: str, _found: Inspection, _compared: OpenSet
+) -> dict[str, Any] | None:
+    """Return the nearest records of an answered set under each strategy."""
+    table, index = answers(model_folder, _compared)
+    return None if index is None else similar_to(model(model_folder), _found, index, table, _compared.records)
+
+
+@st.cache_resource(max_entries=48, scope="session", show_spinner=False)
 def board_content(
-    model_folder: str, key: str, seam: Seam, target: str | None, _found: Inspection, _cards: Sequence[StrategyCard]
+    model_folder: str,
+    key: str,
+    stage: str,
+    _found: Inspection,
+    _cards: Sequence[StrategyCard],
+    _more: Attributions,
+    _similar: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return what the board shows of an inspection, without what is chosen on it; named like `inspection`."""
+    """Return what the board shows of an inspection; `stage` names how much of it is there."""
+    clip = _found.clip
     return payload(
         _found.traces,
         picture=_found.picture,
-        clip_samples=_found.clip.samples if _found.clip else None,
-        clip_rate=_found.clip.rate if _found.clip else None,
+        clip_samples=clip.samples if clip else None,
+        clip_rate=clip.rate if clip else None,
         mel=_found.mel,
         strategies=_cards,
-        selected="",
-        token="",
-        view="",
         labels=LABELS,
+        more=_more,
+        similar=_similar,
     )
 
 
 def content_key(record: Record) -> str:
     """Name a record by its content: two records with the same id and other media differ."""
     media = [m.sha256 if m else "" for m in (record.image, record.audio)]
-    return "|".join((record.id, record.text or "", record.label or "", *media))
+    return "|".join((record.id, record.text or "", record.label or "", *media, *record.flags))
 
 
-def uploaded_record(
-    text: str, image: tuple[str, bytes] | None, audio: tuple[str, bytes] | None, label: str | None
-) -> Record:
-    """Build a record from what was typed and dropped; raises RecordError for nothing, or for a file over the limit."""
-    if not text.strip() and image is None and audio is None:
-        raise RecordError("give at least one of text, image and audio", "record_empty", UPLOAD)
-    return Record(
-        id=UPLOAD,
-        text=text if text.strip() else None,
-        image=media_from_bytes(image[1], image[0]) if image else None,
-        audio=media_from_bytes(audio[1], audio[0]) if audio else None,
-        label=label,
-    )
-
-
-def show_upload(record: Record) -> None:
-    """Make an upload the record that is shown, for this session."""
-    remember(UPLOAD, record)
-    remember(UPLOADS, uploads() + 1)
-
-
-def uploads() -> int:
-    """Return how many uploads this session has shown: a panel named by it is a new, closed one after each."""
-    count = recall(UPLOADS)
-    return count if isinstance(count, int) else 0
+# --- session state and the address ----------------------------------------------------------------------------------
 
 
 def remember(name: str, value: object) -> None:
@@ -191,16 +240,54 @@ def recall(name: str) -> object:
 
 
 def link() -> dict[str, str]:
-    """Return what the address asks for: model, record, strategy, token, view."""
-    return {
-        k: str(v)[:200] for k, v in st.query_params.items() if k in ("model", "record", "strategy", "token", "view")
-    }
+    """Return what the address asks for; where a change of screens emptied it, what it asked for before."""
+    asked = {name: str(value)[:300] for name, value in st.query_params.items() if name in LINK}
+    before = recall("link")
+    return asked or (dict(before) if isinstance(before, dict) else {})
 
 
 def write_link(**parts: str) -> None:
     """Write parts of the address; an empty value removes its part."""
-    for name, value in parts.items():
+    written = {name: value for name, value in (link() | parts).items() if value}
+    remember("link", written)
+    for name in LINK:
+        value = written.get(name, "")
         if value and st.query_params.get(name) != value:
             st.query_params[name] = value
         elif not value and name in st.query_params:
             del st.query_params[name]
+
+
+def arrives_at(screen: str) -> bool:
+    """Return whether a link leads a new session to this screen: once, so that leaving it again stays possible."""
+    first = recall("arrived") is None
+    remember("arrived", True)
+    return first and st.query_params.get("screen") == screen
+
+
+def go_to(opened: OpenSet, id: str) -> None:
+    """Make another record the one that is shown, from the next run on; an empty id means the first of its set."""
+    write_link(set=opened.key if opened.upload else "", record=id, token="")
+    remember("moves", moves() + 1)
+
+
+def picker_key(set_key: str) -> str:
+    """Name the record picker of a set: a new one, that begins at the address, each time `go_to` moved it."""
+    return f"record · {set_key} · {moves()}"
+
+
+def fills(content: str) -> int:
+    """Return how often the board asked for more of this record since it was opened."""
+    kept = recall("fills")
+    return kept[1] if isinstance(kept, tuple) and kept[0] == content else 0
+
+
+def fill_more(content: str) -> None:
+    """Note that the board asked for more of this record."""
+    remember("fills", (content, fills(content) + 1))
+
+
+def moves() -> int:
+    """Return how often `go_to` has moved to another record: what was clicked before belongs to the one before."""
+    count = recall("moves")
+    return count if isinstance(count, int) else 0

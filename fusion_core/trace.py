@@ -23,11 +23,12 @@ DEFAULT_METHOD = "integrated_gradients"
 
 @dataclass(frozen=True)
 class Question:
-    """What to explain and how; `target` None means each strategy's own answer."""
+    """What to explain and how; `target` None means each strategy's own answer, `also` names further classes."""
 
     method: str | None = DEFAULT_METHOD
     seam: Seam = "fusion"
     target: str | None = None
+    also: tuple[str, ...] = ()
     policy: str = "marginal"
     seed: int = 0
 
@@ -78,14 +79,17 @@ def trace_prepared(
         raise RecordError(f"{strategy} answered with NaN or infinity", "nonfinite_output", record.id)
     prediction = Prediction(logits[0].double().softmax(0).numpy(), model.classes, record.label)
     target = question.target or prediction.top
-    if target not in model.classes:
-        raise CallError(f"unknown target class {target!r}; the model has {', '.join(model.classes)}")
     table = measure(model, tokens, strategy, question.policy, question.seed)
-    ledger = table.ledger(target)
     scale = model.logit_range(strategy)
     maps = attention_maps(tape, inputs.axes(0))
-    attributions = attribute(model, inputs, tokens, strategy, target, question, scale)
-    checks: list[Check | None] = [efficiency(ledger), *(completeness(a) for a in attributions)]
+    attributions = tuple(
+        found
+        for name in dict.fromkeys((target, *question.also))
+        for found in attribute(model, inputs, tokens, strategy, name, question)
+    )
+    ledgers = {name: table.ledger(name) for name in model.classes}
+    own = [a for a in attributions if a.target == target]
+    checks: list[Check | None] = [efficiency(ledgers[target]), *(completeness(a) for a in own)]
     if maps:
         checks.append(uniform_replacement(model, tokens, strategy, scale))
     forwards = 1 + table.evaluations + sum(a.evaluations for a in attributions) + (2 if maps else 0)
@@ -93,11 +97,12 @@ def trace_prepared(
         record=record,
         strategy=strategy,
         status=model.fitted[strategy].status,
+        target=target,
         prediction=prediction,
         axes=inputs.axes(0),
         attention=maps,
         attributions=attributions,
-        ledger=ledger,
+        ledgers=ledgers,
         checks=tuple(c for c in checks if c is not None),
         notes=inputs.notes[0],
         cost=Cost(forwards, time.perf_counter() - started),
@@ -111,15 +116,17 @@ def attribute(
     strategy: str,
     target: str,
     question: Question,
-    scale: float,
 ) -> tuple[Attribution, ...]:
-    """Attribute one class to tokens.
+    """Attribute one class to tokens; raises CallError for a class the model does not have.
 
     At the input seam gradients stop at the image: pixel gradients through the network do not converge, so images are
     occluded cell by cell there.
     """
+    if target not in model.classes:
+        raise CallError(f"unknown target class {target!r}; the model has {', '.join(model.classes)}")
     if question.method is None:
         return ()
+    scale = model.logit_range(strategy)
     number = model.classes.index(target)
     if question.seam == "fusion":
         posed = [(question.method, at_fusion(model, tokens, strategy, number, scale))]

@@ -257,16 +257,26 @@ class Cost:
 
 @dataclass(frozen=True)
 class Trace:
-    """Everything known about one record under one strategy; numpy only."""
+    """Everything known about one record under one strategy; numpy only.
+
+    target: the class the checks speak of. ledgers: one per class. attributions: of the target, and of other classes
+    where they were asked for.
+    """
 
     record: Record
     strategy: str
     status: str
+    target: str
     prediction: Prediction
     axes: dict[str, TokenAxis]
     attention: tuple[AttentionMap, ...]
     attributions: tuple[Attribution, ...]
-    ledger: Ledger
+    ledgers: dict[str, Ledger]
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
     cost: Cost
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of the target class."""
+        return self.ledgers[self.target]

@@ -1,38 +1,139 @@
-"""The upload panel: one record from text, an image and an audio file; any may be absent."""
+"""Upload: one record that is typed, dropped, photographed or recorded, or a whole record set."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from dashboard import session
+from dashboard.uploads import File, Upload, one_record, record_set
 from dashboard.views.escape import markdown_safe
-from fusion_core.errors import RecordError
+from dashboard.views.exports import refusals_csv, refusals_jsonl
+from dashboard.views.summary import left_out_table, reasons, summary
+from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
 
 IMAGES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
-AUDIO = ["wav", "flac", "ogg", "opus"]
+AUDIO = ["wav", "flac", "ogg", "opus", "aif", "aiff"]
+SETS = ["zip", "csv", "jsonl", "parquet"]
+ABOUT_SETS = (
+    "A zip with `metadata.csv`, `.jsonl` or `.parquet` and the files it names, or one such table by itself (Hugging "
+    "Face ImageFolder and AudioFolder names; Parquet may hold the files). Columns: `text`, `image_file_name`, "
+    "`audio_file_name` or `file_name`; `id`, `label` and `timestamp` if known."
+)
 
 
+def offer_upload(loaded: FusedModel) -> None:
+    """Place the button that opens the panel."""
+    if st.button("Upload", key="open upload", icon=":material/upload:", width="stretch"):
+        upload_panel(loaded)
+
+
+@st.dialog("Inspect something of your own", width="large")
 def upload_panel(loaded: FusedModel) -> None:
-    """Ask for a record and keep it for this session when it can be read; otherwise say what is wrong with it."""
-    with st.form("upload form", border=False):
-        text = st.text_area("Text", key="upload text") if "text" in loaded.modalities else ""
-        image = st.file_uploader("Image", IMAGES, key="upload image") if "image" in loaded.modalities else None
-        audio = st.file_uploader("Audio", AUDIO, key="upload audio") if "audio" in loaded.modalities else None
-        label = st.selectbox("True class, if known", ["", *loaded.classes], format_func=lambda c: c or "not known")
-        sent = st.form_submit_button("Inspect this record", type="primary")
+    """Ask for a record or a record set; keep it for this browser when any of it can be read."""
+    single, whole = st.tabs(["One record", "A record set"])
+    with single:
+        _ask_record(loaded)
+    with whole:
+        _ask_set(loaded)
+    st.caption("Read on this server only, seen in this browser only. Nothing is sent anywhere else.")
+
+
+def _ask_record(loaded: FusedModel) -> None:
+    text = st.text_area("Text", key="upload text", height=90) if "text" in loaded.modalities else ""
+    left, right = st.columns(2)
+    with left:
+        image = _ask_file("image", IMAGES, "photo") if "image" in loaded.modalities else None
+    with right:
+        audio = _ask_file("audio", AUDIO, "note") if "audio" in loaded.modalities else None
+    classes = ["", *loaded.classes]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        label = st.selectbox(
+            "True class, if known", classes, format_func=lambda c: c or "not known", key="upload label"
+        )
+        sent = st.button("Inspect this record", type="primary", key="inspect record")
     if not sent:
         return
     try:
-        record = session.uploaded_record(
-            text,
-            (image.name, image.getvalue()) if image else None,
-            (audio.name, audio.getvalue()) if audio else None,
-            label or None,
-        )
-        loaded.prepare([record])
-    except RecordError as error:
+        with st.spinner("Reading."):
+            upload = one_record(loaded, text, image, audio, label or None)
+    except FusionError as error:
         st.error(markdown_safe(str(error)))
         return
-    session.show_upload(record)
+    _open(upload)
+
+
+def _ask_file(modality: str, kinds: list[str], live: str) -> File | None:
+    """Return a file that was dropped, or what the camera or microphone took."""
+    words = {"photo": "Take a photo", "note": "Record a note"}
+    way = st.segmented_control(
+        modality.capitalize(),
+        ["file", live],
+        default="file",
+        format_func=lambda w: words.get(w, "File"),
+        key=f"{modality} way",
+    )
+    if way == "photo":
+        taken = st.camera_input("Photo", key="upload photo", label_visibility="collapsed")
+    elif way == "note":
+        taken = st.audio_input("Note", key="upload note", label_visibility="collapsed")
+    else:
+        taken = st.file_uploader(modality.capitalize(), kinds, key=f"upload {modality}", label_visibility="collapsed")
+    return (taken.name, taken.getvalue()) if taken else None
+
+
+def _ask_set(loaded: FusedModel) -> None:
+    file = st.file_uploader("Zip, CSV, JSON lines or Parquet", SETS, key="upload set", help=ABOUT_SETS)
+    beside = st.empty()
+    if not st.button("Open this record set", type="primary", key="open set", disabled=file is None) or file is None:
+        return
+    try:
+        beside.progress(0.0, text="Reading the record set.")
+        upload = record_set(
+            loaded,
+            (file.name, file.getvalue()),
+            lambda done, of: beside.progress(done / max(1, of), text=f"Checked {done:,} of {of:,} rows."),
+        )
+    except FusionError as error:
+        beside.error(markdown_safe(str(error)))
+        return
+    if not upload.records.records:
+        with beside.container():
+            st.error("No row of this record set could be read.")
+            show_what_was_read(upload)
+        return
+    _open(upload)
+
+
+def _open(upload: Upload) -> None:
+    session.write_link(set=session.keep_upload(upload), record="", token="")
     st.rerun()
+
+
+def show_what_was_read(upload: Upload) -> None:
+    """Say what was read, what was left out and why, with the list to take away."""
+    rows, left_out = len(upload.records), upload.left_out
+    if not left_out:
+        if rows > 1:
+            st.caption(markdown_safe(f"{upload.name} · {summary(rows, 0, 0)}"))
+        return
+    if rows == 1:
+        st.warning(markdown_safe(" ".join(f"{r.message}." for r in left_out) + " The record is shown without it."))
+        return
+    with st.expander(
+        markdown_safe(f"{upload.name} · {summary(rows, upload.refused, len(upload.kept_in_part))}"),
+        icon=":material/report:",
+    ):
+        st.caption("  \n".join(markdown_safe(reason) for reason in reasons(left_out)))
+        st.dataframe(left_out_table(left_out), hide_index=True, width="stretch", height="auto")
+        with st.container(horizontal=True):
+            st.download_button(
+                "CSV, safe for spreadsheets", refusals_csv(left_out), "left-out.csv", "text/csv", key="left out csv"
+            )
+            st.download_button(
+                "JSON lines, exact",
+                refusals_jsonl(left_out),
+                "left-out.jsonl",
+                "application/jsonl",
+                key="left out jsonl",
+            )

@@ -1,13 +1,13 @@
 """The board: one component that shows a record under every strategy and answers hovers and swaps by itself.
 
-The server sends everything once; the browser reports back what was clicked. Streamlit does not send an unchanged
+The server sends everything once; the browser reports back what was chosen. Streamlit does not send an unchanged
 payload again, so `show` keeps the bytes of a record's payload the same while the user clicks about in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ SCRIPTS = (
     "audio.js",
     "look.js",
     "ledger.js",
+    "similar.js",
+    "actions.js",
+    "pane.js",
     "board.js",
 )
 
@@ -36,37 +39,67 @@ def _read(name: str) -> str:
 _board = st.components.v2.component(
     "fusion_lens_board",
     html=_read("board.html"),
-    css=_read("board.css"),
+    css="\n".join(_read(name) for name in ("board.css", "lanes.css", "cards.css")),
     js="\n".join(_read(name) for name in SCRIPTS),
 )
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What is chosen on the board: a strategy, a pinned token such as "text:3" or "", and the view of the maps."""
+    """What is chosen on the board, as it stands in the address.
 
-    strategy: str
-    token: str
-    view: str
+    token: pinned, such as "text:3", or "". target: the class explained, "" for the strategy's own answer. layer: a
+    group of attention maps by its label, "" for the board's choice. head: from 1, "" for all. beside: a second
+    strategy, or "".
+    """
+
+    strategy: str = ""
+    token: str = ""
+    view: str = "attention"
+    target: str = ""
+    seam: str = "fusion"
+    direction: str = "both"
+    layer: str = ""
+    head: str = ""
+    beside: str = ""
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Selection:
+        """Take what is named in an address or a message; anything else is left as it is by default."""
+        return cls(**{f.name: str(values[f.name])[:300] for f in fields(cls) if values.get(f.name)})
+
+    def for_link(self) -> dict[str, str]:
+        """Return the parts of the address: strategy, token and view always, the others where they are not default."""
+        plain = asdict(Selection())
+        return {
+            name: value if name in ("strategy", "view") or value != plain[name] else ""
+            for name, value in asdict(self).items()
+        }
 
 
-def show(payload: Mapping[str, Any], key: str, on_change: Callable[[], None]) -> Selection:
+def show(
+    payload: Mapping[str, Any],
+    key: str,
+    asked: Selection,
+    on_change: Callable[[], None],
+    on_ask: Callable[[], None],
+) -> Selection:
     """Mount the board and return what is chosen on it.
 
-    `on_change` runs before the next run of the script: read `chosen(key)` there and hand the same values to the next
-    `views.board.payload`. A payload that asks for something else than before, and than what is chosen, moves the board.
+    asked: what to open with, and where to move when it asks for something else than before and than what is chosen.
+    `on_change` and `on_ask` run before the next run of the script; `request(key)` says what was asked for.
     """
-    asked, clicked = _asked(payload), chosen(key)
+    clicked = chosen(key)
     memory = _remembered(key) or {"revision": None, "asked": None, "seed": None, "push": 0}
     fresh = memory["revision"] != payload["revision"]
     moved = asked != (clicked or memory["seed"]) and (clicked is None or asked != memory["asked"])
     if fresh or moved:
         memory = {"revision": payload["revision"], "seed": asked, "push": memory["push"] + 1}
-    memory = memory | {"asked": asked}
+    memory = memory | {"asked": asked, "moves": session.moves()}
     session.remember(_memory(key), memory)
     seed: Selection = memory["seed"]
-    data = dict(payload) | vars(seed) | {"epoch": _epoch(memory)}
-    _board(key=key, data=data, on_selection_change=on_change)
+    data = dict(payload) | {"seed": asdict(seed), "epoch": _epoch(memory)}
+    _board(key=key, data=data, on_selection_change=on_change, on_ask_change=on_ask)
     return chosen(key) or seed
 
 
@@ -74,13 +107,21 @@ def chosen(key: str) -> Selection | None:
     """Return what was last clicked on the board `key` for the record it shows; None before a click."""
     memory, state = _remembered(key), session.recall(key)
     clicked = state.get("selection") if isinstance(state, Mapping) else None
-    if memory is None or not clicked or clicked.get("epoch") != _epoch(memory):
+    if memory is None or not clicked or clicked.get("epoch") != _epoch(memory) or memory["moves"] != session.moves():
         return None
-    return _asked(clicked)
+    return Selection.read(clicked)
 
 
-def _asked(values: Mapping[str, Any]) -> Selection:
-    return Selection(str(values["strategy"]), str(values["token"]), str(values["view"]))
+def stands(key: str) -> bool:
+    """Return whether this session has shown the board before."""
+    return _remembered(key) is not None
+
+
+def request(key: str) -> dict[str, Any]:
+    """Return what the board asks the server for in this run: `fill`, `open` (an id) or `step` (+1 or -1)."""
+    state = session.recall(key)
+    asked = state.get("ask") if isinstance(state, Mapping) else None
+    return dict(asked) if isinstance(asked, Mapping) else {}
 
 
 def _epoch(memory: Mapping[str, Any]) -> str:

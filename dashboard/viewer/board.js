@@ -12,11 +12,10 @@ class Board {
   constructor(root) {
     this.root = root;
     this.alive = true;
-    this.chips = [];
-    this.ui = { hover: null, pin: null, head: -1, direction: "to", folded: true };
-    this.root.onkeydown = (event) => {
-      if (event.key === "Escape" && this.ui.pin) this.pin(this.ui.pin);
-    };
+    this.ui = { hover: null, pin: null, folded: true, zoom: 1 };
+    this.panes = [new Pane(this, root.querySelector(".pane"), "main")];
+    this.onKey = (event) => onKey(this, event);
+    document.addEventListener("keydown", this.onKey);
     this.width = 0;
     this.resize = new ResizeObserver(() => {
       const width = Math.round(this.root.clientWidth);
@@ -26,61 +25,80 @@ class Board {
       }
     });
     this.resize.observe(root);
+    bindTools(this);
   }
 
-  strategy = () => this.data.strategies.find((card) => card.name === this.ui.strategy) ?? this.data.strategies[0];
-  lane = (modality) => this.root.querySelector(`[data-lane="${modality}"]`);
+  named = (name) => this.data.strategies.find((card) => card.name === name && card.prediction);
+  strategy = () => this.named(this.ui.strategy) ?? this.data.strategies.find((card) => card.prediction) ?? this.data.strategies[0];
+  target = () => this.ui.target || this.strategy().prediction?.top || "";
   shows = (modality) => this.data.reads.includes(modality) || this.data.record.present.includes(modality);
   nameOf = (modality) => this.data.names[modality] ?? modality;
   active = () => this.ui.hover ?? this.ui.pin;
   isPinned = (modality, index) => same(this.ui.pin, { modality, index });
+  main = () => this.panes[0];
 
-  axis(modality, card = this.strategy()) {
-    const index = card.axes?.[modality];
-    return index === undefined ? null : this.data.axes[index];
-  }
-
-  // The layer chosen by name, else the last one in which a modality reads another.
-  groupIndex() {
-    const groups = this.strategy().groups ?? [];
-    const named = groups.findIndex((group) => group.label === this.ui.group);
-    const crossing = groups.findLastIndex((group) => group.maps.some((map) => map.query !== map.key));
-    return named >= 0 ? named : Math.max(0, crossing);
-  }
-  group = () => this.strategy().groups?.[this.groupIndex()];
-
-  attribution() {
-    const all = this.strategy().attributions ?? [];
-    const inSeam = all.filter((a) => a.seam === this.ui.seam);
-    const among = inSeam.length ? inSeam : all;
-    return among.find((a) => a.method === this.ui.method) ?? among[0];
+  seeded({ strategy, token, view, target, seam, direction, layer, head, beside }) {
+    return {
+      strategy,
+      wanted: view === "attribution" ? view : "attention",
+      pin: tokenFrom(token),
+      target: this.data.classes.includes(target) ? target : "",
+      seam: seam === "input" ? seam : "fusion",
+      direction: ["to", "by"].includes(direction) ? direction : "both",
+      layer,
+      head: /^\d+$/.test(head) ? Number(head) - 1 : -1,
+      beside: this.named(beside) && beside !== strategy ? beside : "",
+    };
   }
 
   load(data) {
     this.data = data;
-    this.ui = { ...this.ui, hover: null, folded: true, strategy: data.strategy, wanted: data.view, pin: tokenFrom(data.token) };
-    this.wordsAxis = undefined;
+    // What was chosen while this record was on its way stays chosen, unless the server asks for something new.
+    const seed = JSON.stringify({ ...data.seed, token: "" });
+    const chosen = [this.seed, this.reported].includes(seed) ? { pin: tokenFrom(data.seed.token) } : this.seeded(data.seed);
+    this.seed = seed;
+    Object.assign(this.ui, { hover: null, folded: true, zoom: 1 }, chosen);
+    this.told = null;
+    loadClip(this);
     buildStrip(this);
-    buildImage(this);
-    buildAudio(this);
+    this.arrange();
+    this.panes.forEach((pane) => pane.build());
     this.paint();
+    if (this.ui.strategy !== data.seed.strategy) this.tell();
+    this.fill();
+  }
+
+  // What is not seen at once comes after the first paint, a little at a time: other classes, similar records.
+  fill() {
+    clearTimeout(this.filling);
+    const { complete, stage } = this.data;
+    if (!complete) this.filling = setTimeout(() => this.ask({ fill: stage }), 120);
   }
 
   adopt(data) {
-    this.set({ strategy: data.strategy, wanted: data.view, pin: tokenFrom(data.token) }, false);
+    this.seed = JSON.stringify({ ...data.seed, token: "" });
+    this.set(this.seeded(data.seed), false);
+  }
+
+  // More of the same record came: keep what is chosen.
+  extend(data) {
+    this.data = data;
+    this.paint();
+    this.fill();
   }
 
   choose(name) {
-    if (name === this.ui.strategy) return;
+    if (name === this.strategy().name) return;
     const before = this.strategy();
-    const { pin } = this.ui;
-    const after = this.data.strategies.find((card) => card.name === name);
-    this.set({ strategy: name, hover: null, pin: pin && this.moved(pin, before, after) });
+    const { pin, beside } = this.ui;
+    const after = this.named(name);
+    this.set({ strategy: name, hover: null, beside: beside === name ? before.name : beside, pin: pin && this.moved(pin, before, after) });
   }
 
   // The token of another strategy's axis that covers the middle of this one.
   moved(token, before, after) {
-    const [from, to] = [this.axis(token.modality, before), this.axis(token.modality, after)];
+    const axisOf = (card) => this.data.axes[card?.axes?.[token.modality] ?? -1] ?? null;
+    const [from, to] = [axisOf(before), axisOf(after)];
     if (!to || from === to) return to ? token : null;
     const span = from?.spans[token.index];
     if (!span) return null;
@@ -102,46 +120,66 @@ class Board {
   }
 
   set(change, tell = true) {
+    const before = this.ui.beside;
     Object.assign(this.ui, change);
+    if (before !== this.ui.beside) this.arrange();
     this.paint();
     if (tell) this.tell();
+  }
+
+  // One pane, or three: the strategy, the one beside it, and their difference.
+  arrange() {
+    const box = this.root.querySelector(".panes");
+    const wanted = this.ui.beside ? ["main", "beside", "difference"] : ["main"];
+    while (this.panes.length > wanted.length) this.panes.pop().root.remove();
+    for (const role of wanted.slice(this.panes.length)) {
+      const pane = new Pane(this, this.main().root.cloneNode(true), role);
+      box.append(pane.root);
+      this.panes.push(pane);
+      pane.build();
+    }
+    this.root.querySelector(".plan").classList.toggle("beside", wanted.length > 1);
+  }
+
+  selection() {
+    const { ui } = this;
+    const pin = ui.pin ? `${ui.pin.modality}:${ui.pin.index}` : "";
+    const { seam, direction, layer, target, beside } = ui;
+    return { strategy: this.strategy().name, token: pin, view: ui.wanted, target, seam, direction, layer, head: ui.head < 0 ? "" : String(ui.head + 1), beside };
   }
 
   // One message for a burst of clicks or arrow keys, after the picture is on the screen.
   tell() {
     clearTimeout(this.pending);
     const told = () => {
-      const { strategy, view, pin } = this.ui;
-      const selection = { epoch: this.epoch, strategy, token: pin ? `${pin.modality}:${pin.index}` : "", view: view === "none" ? this.ui.wanted : view };
+      const selection = { epoch: this.epoch, ...this.selection() };
       const text = JSON.stringify(selection);
       if (text === this.told) return;
       this.told = text;
+      this.reported = JSON.stringify({ ...this.selection(), token: "" });
       this.report("selection", selection);
     };
     this.pending = setTimeout(told, 60);
   }
 
   paint() {
-    const card = this.strategy();
-    const offers = { attention: card.groups?.length > 0, attribution: card.attributions?.length > 0 };
-    const { wanted } = this.ui;
-    this.ui.view = offers[wanted] ? wanted : offers.attribution ? "attribution" : offers.attention ? "attention" : "none";
-    if (this.group() && this.ui.head >= this.group().heads) this.ui.head = -1;
+    this.ui.view = this.main().view();
+    const group = this.main().group();
+    if (group && this.ui.head >= group.heads) this.ui.head = -1;
     const { pin } = this.ui;
-    if (pin && !(pin.index < (this.axis(pin.modality)?.labels.length ?? 0))) this.ui.pin = null;
+    if (pin && !(pin.index < (this.main().axis(pin.modality)?.labels.length ?? 0))) this.ui.pin = null;
     this.theme();
+    this.root.classList.toggle("presenting", Boolean(this.data.presenting));
+    this.root.dataset.complete = String(this.data.complete);
     paintStrip(this);
     paintVerdict(this);
+    paintTools(this);
     paintControls(this);
     paintSentence(this);
-    paintLanes(this);
+    this.panes.forEach((pane) => pane.paint());
     paintChecks(this);
     paintLedger(this);
-    const words = card.axes?.text ?? null;
-    if (this.wordsAxis !== words) {
-      this.wordsAxis = words;
-      buildWords(this);
-    } else foldWords(this);
+    paintSimilar(this);
     this.drawNow();
   }
 
@@ -159,24 +197,22 @@ class Board {
     cancelAnimationFrame(this.frame);
     this.frame = 0;
     if (!this.data || !this.alive) return;
-    const look = lookAt(this);
-    paintWords(this, look);
-    drawImage(this, look);
-    drawAudio(this, look);
-    paintLine(this, look);
+    this.panes.forEach((pane) => pane.draw());
     paintPlayer(this);
   }
 
   close() {
     this.alive = false;
     this.resize.disconnect();
+    document.removeEventListener("keydown", this.onKey);
     this.player?.pause();
     clearTimeout(this.pending);
+    clearTimeout(this.filling);
     cancelAnimationFrame(this.frame);
   }
 }
 
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".board");
   if (!root || !data) return undefined;
   let board = boards.get(parentElement);
@@ -186,12 +222,16 @@ export default function ({ data, parentElement, setStateValue }) {
     boards.set(parentElement, board);
   }
   board.report = setStateValue;
-  const [revision, epoch] = [board.data?.revision, board.epoch];
+  board.ask = (request) => setTriggerValue("ask", request);
+  const { data: before, epoch } = board;
   board.epoch = data.epoch;
   board.melInk = null; // the theme may have changed
-  if (revision !== data.revision) board.load(data);
-  else if (epoch !== data.epoch) board.adopt(data);
-  else board.paint();
+  if (before?.revision !== data.revision || before.presenting !== data.presenting) board.load(data);
+  else {
+    if (before.stage !== data.stage || before.complete !== data.complete) board.extend(data);
+    if (epoch !== data.epoch) board.adopt(data);
+    else if (before === board.data) board.paint();
+  }
   return () => {
     boards.get(parentElement)?.close();
     boards.delete(parentElement);

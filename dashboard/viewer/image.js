@@ -1,47 +1,52 @@
 // The image lane: the picture, and over it cells whose opacity is their value.
 
 const TALLEST = 340;
+const THINNEST = 44;
 
-function buildImage(board) {
-  const box = board.lane("image").querySelector(".picture");
+function loadPicture(board) {
   board.picture = null;
-  if (board.data.image) {
-    const picture = new Image();
-    picture.onload = () => {
-      board.picture = picture;
-      board.draw();
-    };
-    picture.src = board.data.image.src;
-  }
+  if (!board.data.image) return;
+  const picture = new Image();
+  picture.onload = () => {
+    board.picture = picture;
+    board.draw();
+  };
+  picture.src = board.data.image.src;
+}
+
+function buildImage(pane) {
+  const box = pane.lane("image").querySelector(".picture");
   const tokenAt = (event) => {
-    const axis = board.axis("image");
+    const axis = pane.axis("image");
     const area = box.querySelector("canvas").getBoundingClientRect();
     const [x, y] = [(event.clientX - area.left) / area.width, (event.clientY - area.top) / area.height];
     const index = axis ? axis.spans.findIndex(([x0, y0, x1, y1]) => x >= x0 && x < x1 && y >= y0 && y < y1) : -1;
     return index < 0 ? null : { modality: "image", index };
   };
-  box.onpointermove = (event) => board.hover(tokenAt(event));
-  box.onpointerleave = () => board.hover(null);
+  box.onpointermove = (event) => pane.hover(tokenAt(event));
+  box.onpointerleave = () => pane.hover(null);
   box.onclick = (event) => {
-    if (tokenAt(event)) board.pin(tokenAt(event));
+    if (tokenAt(event)) pane.pin(tokenAt(event));
   };
-  walkable(board, box, "image", (axis) => (axis.grid ? axis.grid[1] : 1));
+  walkable(pane, box, "image", (axis) => (axis.grid ? axis.grid[1] : 1));
 }
 
 // Arrow keys walk over the tokens of a canvas, Enter or space pins.
-function walkable(board, box, modality, columns) {
-  const start = () => (board.ui.pin?.modality === modality ? board.ui.pin.index : (board.walked?.[modality] ?? 0));
+function walkable(pane, box, modality, columns) {
+  const { board } = pane;
+  const own = (token) => (token?.modality === modality ? pane.token(token) : null);
+  const start = () => own(board.ui.pin)?.index ?? pane.walked?.[modality] ?? 0;
   box.onfocus = () => {
-    if (box.matches(":focus-visible") && board.axis(modality)) board.hover({ modality, index: start() });
+    if (box.matches(":focus-visible") && pane.axis(modality)) pane.hover({ modality, index: start() });
   };
-  box.onblur = () => board.hover(null);
+  box.onblur = () => pane.hover(null);
   box.onkeydown = (event) => {
-    const axis = board.axis(modality);
+    const axis = pane.axis(modality);
     if (!axis) return;
-    const at = board.ui.hover?.modality === modality ? board.ui.hover.index : start();
+    const at = own(board.ui.hover)?.index ?? start();
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault();
-      board.pin({ modality, index: at });
+      pane.pin({ modality, index: at });
       return;
     }
     const across = columns(axis);
@@ -49,16 +54,19 @@ function walkable(board, box, modality, columns) {
     if (!step) return;
     event.preventDefault();
     const index = at + step >= 0 && at + step < axis.labels.length ? at + step : at;
-    board.walked = { ...board.walked, [modality]: index };
-    board.hover({ modality, index });
+    pane.walked = { ...pane.walked, [modality]: index };
+    pane.hover({ modality, index });
   };
 }
 
-function imageSize(board, lane) {
+// As large as the lane and the height allow; a side never thinner than a finger, so a sliver of a picture can be read.
+function imageSize(pane, lane) {
+  const { board } = pane;
   const { width, height } = board.data.image;
   const room = lane.clientWidth;
-  const scale = Math.min(room / width, TALLEST / height);
-  return [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  const tallest = document.fullscreenElement || board.data.presenting ? Math.max(TALLEST, window.innerHeight * 0.5) : board.ui.beside ? 280 : TALLEST;
+  const scale = Math.min(room / width, tallest / height);
+  return [Math.min(room, Math.max(THINNEST, Math.round(width * scale))), Math.max(THINNEST, Math.round(height * scale))];
 }
 
 function boxOf(span, width, height) {
@@ -97,25 +105,32 @@ function printValues(pen, axis, values, width, height) {
   }
 }
 
-function drawImage(board, look) {
-  const lane = board.lane("image");
+function drawImage(pane, look) {
+  const { board } = pane;
+  const lane = pane.lane("image");
   const box = lane.querySelector(".picture");
   if (!board.data.image || box.hidden) return;
-  const [width, height] = imageSize(board, lane);
+  const [width, height] = imageSize(pane, lane);
   const pen = canvasOf(box.querySelector("canvas"), width, height);
+  // Under a map the picture is paler in colour, so that blue cells are told from a blue picture.
+  pen.filter = look.kind === "none" ? "none" : "saturate(45%)";
   if (board.picture) pen.drawImage(board.picture, 0, 0, width, height);
-  const axis = board.axis("image");
+  pen.filter = "none";
+  const axis = pane.axis("image");
   if (!axis) return;
   axis.spans.forEach((span, index) => {
     const { alpha, colour } = shade(look, "image", index, [FOR, AGAINST]);
-    if (alpha < 0.02) return;
+    const [x, y, w, h] = boxOf(span, width, height);
     pen.fillStyle = css(colour, 0.74 * alpha);
-    pen.fillRect(...boxOf(span, width, height));
+    if (alpha >= 0.02) pen.fillRect(x, y, w, h);
+    const back = marked(look, "image", index);
+    if (back < 0.02) return;
+    pen.strokeStyle = css(BACK, back);
+    pen.lineWidth = 3;
+    pen.strokeRect(x + 3, y + 3, Math.max(1, w - 6), Math.max(1, h - 6));
   });
-  const active = board.active();
-  if (look.kind === "attribution" && look.values.image && active?.modality === "image")
-    printValues(pen, axis, look.values.image, width, height);
-  const { pin } = board.ui;
+  const [active, pin] = [pane.token(board.active()), pane.token(board.ui.pin)];
+  if (look.kind !== "attention" && look.values.image && active?.modality === "image") printValues(pen, axis, look.values.image, width, height);
   for (const token of [pin, active])
-    if (token?.modality === "image" && axis.spans[token.index]) ring(pen, boxOf(axis.spans[token.index], width, height), token === pin);
+    if (token?.modality === "image" && axis.spans[token.index]) ring(pen, boxOf(axis.spans[token.index], width, height), same(token, pin));
 }

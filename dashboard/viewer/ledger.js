@@ -63,13 +63,13 @@ function readingCell(reading) {
   return cell;
 }
 
-function readingTable(account) {
+function readingTable(rows) {
   const table = el("table", "readings");
   table.dataset.testid = "alone-without";
   const head = el("tr");
   head.append(el("th", ""), el("th", "", "alone"), el("th", "", "without it"));
   table.append(head);
-  for (const row of account.readings) {
+  for (const row of rows) {
     const line = el("tr");
     const name = el("th", "", row.name);
     name.scope = "row";
@@ -79,25 +79,33 @@ function readingTable(account) {
   return table;
 }
 
-function paintLedger(board) {
-  const card = board.strategy();
-  const account = card.ledger;
-  const body = board.root.querySelector(".account-body");
-  const caption = board.root.querySelector(".account-caption");
+const EACH = "Class and probability from one modality alone, and from the others without it; means over donors.";
+
+function accountOf(board, card) {
+  const account = card.ledgers?.[board.target()];
+  const column = el("div", "column");
+  if (board.ui.beside) column.append(el("h4", "", card.label));
   if (!account) {
-    caption.textContent = card.label;
-    put(body, el("p", "sentence", "No ledger: this strategy's logits for the record are not finite numbers."));
-    return;
+    column.append(el("p", "sentence", "No ledger: this strategy's logits for the record are not finite numbers."));
+    return column;
   }
-  caption.textContent = `to \u201c${account.target}\u201d \u00b7 ${card.label} \u00b7 ${account.unit}`;
   const most = Math.max(1e-9, ...account.rows.map((row) => Math.abs(row.value) + (row.error ?? 0)));
   const entries = el("div", "entries");
   entries.append(...account.rows.map((row) => ledgerRow(row, most)));
   const numbers = el("div", "numbers");
   if (card.chance) numbers.append(el("p", "sentence", "This head is at chance level: read nothing into these numbers."));
-  numbers.append(entries, sumLine(account.sum), el("p", "caption", account.caption));
+  numbers.append(entries, sumLine(account.sum), el("p", "caption", account.caption), checkRow(account.check));
   const each = el("div", "each");
-  each.append(el("h4", "", "Alone and without"), readingTable(account));
-  each.append(el("p", "caption", "Class and probability from one modality alone, and from the others without it; means over donors."));
-  put(body, numbers, account.readings.length ? each : null);
+  each.append(el("h4", "", "Alone and without"), readingTable(card.readings), el("p", "caption", EACH));
+  put(column, ...column.children, numbers, card.readings.length ? each : null);
+  return column;
+}
+
+function paintLedger(board) {
+  const card = board.strategy();
+  const cards = [card, board.ui.beside ? board.named(board.ui.beside) : null].filter(Boolean);
+  const account = card.ledgers?.[board.target()];
+  const caption = board.root.querySelector(".account-caption");
+  caption.textContent = [`to \u201c${board.target()}\u201d`, card.label, account?.unit].filter(Boolean).join(" \u00b7 ");
+  put(board.root.querySelector(".account-body"), ...cards.map((c) => accountOf(board, c)));
 }

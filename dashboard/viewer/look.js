@@ -36,28 +36,34 @@ function segments(board, control, options, current, pick) {
   }
 }
 
+const WAYS = [["both", "both ways"], ["to", "attends to"], ["by", "attended by"]];
+const SEAMS = [["fusion", "fusion seam"], ["input", "input seam"]];
+const HINTS = {
+  attention: "hover a word, cell or second; click pins it, Esc lets go",
+  attribution: "blue speaks for, orange against",
+};
+
 function paintControls(board) {
   const { ui } = board;
+  const pane = board.main();
   const card = board.strategy();
-  const attention = ui.view === "attention" && card.groups?.length > 0;
-  const attribution = ui.view === "attribution" && card.attributions?.length > 0;
+  const view = pane.view();
+  const attention = view === "attention";
   const views = [];
   if (card.groups?.length) views.push(["attention", "attention"]);
   if (card.attributions?.length) views.push(["attribution", "attribution"]);
-  segments(board, "view", views, ui.view, (view) => board.set({ view, wanted: view }));
-  segments(board, "direction", attention ? [["to", "attends to"], ["by", "attended by"]] : [], ui.direction, (direction) => board.set({ direction }));
+  segments(board, "view", views, view, (wanted) => board.set({ wanted }));
+  segments(board, "direction", attention ? WAYS : [], ui.direction, (direction) => board.set({ direction }));
   const groups = attention ? card.groups.map((group, i) => [i, group.label]) : [];
-  segments(board, "layer", groups, board.groupIndex(), (i) => board.set({ group: card.groups[Number(i)].label, head: -1 }));
-  const heads = attention ? [...Array(board.group().heads).keys()].map((h) => [h, String(h + 1)]) : [];
-  segments(board, "head", heads.length > 1 ? [[-1, "all heads"], ...heads] : [], ui.head, (head) => board.set({ head: Number(head) }));
-  const all = attribution ? card.attributions : [];
-  const now = board.attribution();
-  const seams = [...new Set(all.map((a) => a.seam))];
-  segments(board, "seam", seams.map((seam) => [seam, `${seam} seam`]), now?.seam, (seam) => board.set({ seam }));
-  const methods = [...new Set(all.filter((a) => a.seam === now.seam).map((a) => a.method))];
-  segments(board, "method", methods.map((method) => [method, method]), now?.method, (method) => board.set({ method }));
-  const hint = attention ? "hover a word, cell or second; click pins it, Esc lets go" : attribution ? "blue speaks for, orange against" : "";
-  board.root.querySelector(".look-caption").textContent = [card.level, hint].filter(Boolean).join(" \u00b7 ");
+  segments(board, "layer", groups, pane.groupIndex(), (i) => board.set({ layer: card.groups[Number(i)].label, head: -1 }));
+  const heads = attention ? [[-1, "all heads"], ...[...Array(pane.group().heads).keys()].map((h) => [h, h + 1])] : [];
+  segments(board, "head", heads.length > 2 ? heads : [], ui.head, (head) => board.set({ head: Number(head) }));
+  const attribution = view === "attribution";
+  segments(board, "seam", attribution ? SEAMS : [], ui.seam, (seam) => board.set({ seam }));
+  const found = attribution ? (card.attributions ?? []).filter((a) => a.target === board.target() && a.seam === ui.seam) : [];
+  const methods = [...new Set(found.map((a) => a.method))];
+  segments(board, "method", methods.map((name) => [name, name]), pane.attribution()?.method, (method) => board.set({ method }));
+  board.root.querySelector(".look-caption").textContent = [card.level, HINTS[view]].filter(Boolean).join(" \u00b7 ");
 }
 
 function paintSentence(board) {
@@ -70,37 +76,38 @@ function paintSentence(board) {
   node.hidden = !text;
 }
 
-function laneFact(board, modality) {
-  const { image, audio } = board.data;
-  const axis = board.axis(modality);
+function laneFact(pane, modality) {
+  const { image, audio } = pane.board.data;
+  const axis = pane.axis(modality);
   if (modality === "text" && axis) return `${axis.labels.length} ${axis.labels.length === 1 ? "word" : "words"}`;
   if (modality === "image" && image) return `${image.width} \u00d7 ${image.height} px`;
   if (modality === "audio" && audio) {
     const level = audio.level === null ? "silent" : `peak ${plain(audio.level, 0)} dBFS`;
     const frames = axis ? ` \u00b7 ${axis.labels.length} frames` : "";
-    const cut = audio.playable < audio.seconds - 0.05 ? ` \u00b7 plays the first ${plain(audio.playable, 0)} s` : "";
-    return `${plain(audio.seconds, 1)} s${frames} \u00b7 ${audio.rate / 1000} kHz \u00b7 ${level}${cut}`;
+    const length = audio.whole > audio.seconds + 0.05 ? `first ${plain(audio.seconds, 1)} s of ${plain(audio.whole, 1)} s are read` : `${plain(audio.seconds, 1)} s`;
+    return `${length}${frames} \u00b7 ${audio.rate / 1000} kHz \u00b7 ${level}`;
   }
   return "";
 }
 
-function laneSide(board, modality) {
-  const axis = board.axis(modality);
+function laneSide(pane, modality) {
+  const axis = pane.axis(modality);
   return modality === "image" && axis?.grid ? `${axis.grid[0]} \u00d7 ${axis.grid[1]} cells` : "";
 }
 
 // An absent modality keeps its lane and says so.
-function paintLanes(board) {
-  const { data, root } = board;
+function paintLanes(pane) {
+  const { board, root } = pane;
+  const { data } = board;
   const { present } = data.record;
-  const has = { text: Boolean(board.axis("text")), image: Boolean(data.image), audio: Boolean(data.audio) };
+  const has = { text: Boolean(pane.axis("text")), image: Boolean(data.image), audio: Boolean(data.audio) };
   for (const m of MODALITIES) {
-    const lane = board.lane(m);
+    const lane = pane.lane(m);
     lane.hidden = !board.shows(m);
-    const fact = laneFact(board, m);
+    const fact = laneFact(pane, m);
     put(lane.querySelector(".lane-name"), el("b", "", board.nameOf(m)), fact ? el("span", "caption num", fact) : null);
     const side = lane.querySelector(".lane-side");
-    if (side) side.textContent = laneSide(board, m);
+    if (side) side.textContent = laneSide(pane, m);
     const empty = lane.querySelector(".empty");
     empty.hidden = has[m];
     lane.querySelector(".lane-head").hidden = !has[m];
@@ -110,41 +117,48 @@ function paintLanes(board) {
     for (const part of lane.querySelectorAll(".words, .picture, .clip, .seconds, .play")) part.hidden = !has[m];
   }
   root.querySelector(".lanes").classList.toggle("stacked", !has.image || data.image.width > 2 * data.image.height);
-  if (!has.text) board.lane("text").querySelector(".fold").hidden = true;
-  const grid = board.axis("image")?.grid;
+  if (!has.text) pane.lane("text").querySelector(".fold").hidden = true;
+  const grid = pane.axis("image")?.grid;
   const cells = grid ? `, ${grid[0]} by ${grid[1]} cells` : "";
-  board.lane("image").querySelector(".picture").setAttribute("aria-label", `Image${cells}. Arrow keys move, Enter pins.`);
-  const frames = board.axis("audio")?.labels.length ?? 0;
-  board.lane("audio").querySelector(".clip").setAttribute("aria-label", `Audio, ${frames} frames. Arrow keys move, Enter pins.`);
+  pane.lane("image").querySelector(".picture").setAttribute("aria-label", `Image${cells}. Arrow keys move, Enter pins.`);
+  const frames = pane.axis("audio")?.labels.length ?? 0;
+  pane.lane("audio").querySelector(".clip").setAttribute("aria-label", `Audio, ${frames} frames. Arrow keys move, Enter pins.`);
+  paintZoom(pane);
 }
 
-function paintLine(board, look) {
+const LEGENDS = {
+  attention: (look) => ["even share", `${plain(look.most, 1)} \u00d7`],
+  attribution: (look) => [signed(-look.most), `${signed(look.most)} logits`],
+  difference: (look) => [signed(-look.most), signed(look.most)],
+};
+
+function paintLine(pane, look) {
   const parts = look.line.map((part) => {
     if (typeof part === "string") return document.createTextNode(part);
     return part.strong !== undefined ? el("strong", "num", part.strong) : el("span", "muted", part.quiet);
   });
-  put(board.root.querySelector(".line"), ...parts);
-  const legend = board.root.querySelector(".legend");
-  legend.classList.toggle("signed", look.kind === "attribution");
+  put(pane.root.querySelector(".line"), ...parts);
+  const legend = pane.root.querySelector(".legend");
+  legend.classList.toggle("signed", look.kind !== "attention");
   legend.hidden = look.kind === "none";
-  const [low, high] = [legend.querySelector(".low"), legend.querySelector(".high")];
-  if (look.kind === "attribution") {
-    low.textContent = signed(-look.common);
-    high.textContent = `${signed(look.common)} logits`;
-  } else if (look.kind === "attention") {
-    low.textContent = "0";
-    high.textContent = look.common === null ? "largest per lane" : fine(look.common);
-  }
+  pane.root.querySelector(".back").hidden = !look.back;
+  const [low, high] = LEGENDS[look.kind]?.(look) ?? ["", ""];
+  legend.querySelector(".low").textContent = low;
+  legend.querySelector(".high").textContent = high;
 }
 
-function paintChecks(board) {
+function checkRow(check) {
   const marks = { true: ["\u2713", "good"], false: ["\u2717", "bad"], null: ["\u2013", "muted"] };
-  const rows = (board.strategy().checks ?? []).map((check) => {
-    const [mark, tone] = marks[String(check.passed)];
-    const row = el("p", "check");
-    row.dataset.passed = String(check.passed);
-    row.append(el("span", `badge ${tone}`, `${mark} ${check.name}`), el("span", "caption", check.sentence));
-    return row;
-  });
-  put(board.root.querySelector(".checks"), ...rows);
+  const [mark, tone] = marks[String(check.passed)];
+  const row = el("p", "check");
+  row.dataset.passed = String(check.passed);
+  row.append(el("span", `badge ${tone}`, `${mark} ${check.name}`), el("span", "caption", check.sentence));
+  return row;
+}
+
+// The checks of the map that is shown.
+function paintChecks(board) {
+  const pane = board.main();
+  const shown = pane.view() === "attention" ? (board.strategy().checks ?? []) : [pane.attribution()?.check].filter(Boolean);
+  put(board.root.querySelector(".checks"), ...shown.map(checkRow));
 }

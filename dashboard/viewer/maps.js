@@ -1,4 +1,4 @@
-// What lights up: attention rows and columns, or signed attribution scores, and the line that says so.
+// What lights up: attention rows and columns, signed attribution scores, or the difference of two strategies.
 
 function decoded(map) {
   if (!map.levels) {
@@ -64,31 +64,38 @@ function addInto(values, modality, extra, weight = 1) {
 // Shares mean something within one softmax that reads several modalities.
 const isShared = (shares) => Object.keys(shares).length > 1 && total(Object.values(shares)) <= 1.01;
 
+// The weight every key would have if a row of this map were spread evenly over all keys of its softmax.
+function evenShare(group, map) {
+  const row = group.maps.filter((other) => other.query === map.query);
+  const masses = row.map((other) => massOf(other, -1, 0));
+  if (row.length > 1 && total(masses) <= 1.01) return total(masses) / total(row.map((other) => other.shape[2]));
+  return massOf(map, -1, 0) / map.shape[2];
+}
+
 function attended(group, head, token) {
   const maps = group.maps.filter((map) => map.query === token.modality && token.index < map.shape[1]);
-  const values = {};
-  const shares = {};
+  const [values, shares, even] = [{}, {}, {}];
   for (const map of maps) {
     addInto(values, map.key, rowOf(map, head, token.index));
     shares[map.key] = (shares[map.key] || 0) + massOf(map, head, token.index);
+    even[map.key] = evenShare(group, map);
   }
-  return { values, shares, single: isShared(shares), empty: maps.length === 0 };
+  return { values, shares, even, single: isShared(shares), empty: maps.length === 0 };
 }
 
 function attendedBy(group, head, token) {
   const maps = group.maps.filter((map) => map.key === token.modality && token.index < map.shape[2]);
-  const values = {};
-  for (const map of maps) addInto(values, map.query, columnOf(map, head, token.index));
+  const [values, even] = [{}, {}];
+  for (const map of maps) {
+    addInto(values, map.query, columnOf(map, head, token.index));
+    even[map.query] = evenShare(group, map);
+  }
   const shares = Object.fromEntries(Object.entries(values).map(([m, v]) => [m, total(v) / v.length]));
-  return { values, shares, single: true, empty: maps.length === 0 };
+  return { values, shares, even, single: true, empty: maps.length === 0 };
 }
 
 function meanOverQueries(group, head) {
-  const queries = {};
-  const byQuery = {};
-  const values = {};
-  const shares = {};
-  const readers = {};
+  const [queries, byQuery, values, shares, readers, even] = [{}, {}, {}, {}, {}, {}];
   for (const map of group.maps) {
     queries[map.query] = map.shape[1];
     (readers[map.key] ??= {})[map.query] = map.shape[1];
@@ -102,84 +109,115 @@ function meanOverQueries(group, head) {
     const sum = rowSum(map, head);
     addInto(values, map.key, sum.values, 1 / count);
     shares[map.key] = (shares[map.key] || 0) + sum.mass / count;
+    even[map.key] = (even[map.key] || 0) + (evenShare(group, map) * map.shape[1]) / count;
   }
-  return { values, shares, single, count: total(Object.values(queries)), empty: group.maps.length === 0 };
+  return { values, shares, even, single, count: total(Object.values(queries)), empty: group.maps.length === 0 };
 }
 
-function tokenName(board, token) {
-  const axis = board.axis(token.modality);
-  if (!axis) return board.nameOf(token.modality);
+function tokenName(pane, token) {
+  const axis = pane.axis(token.modality);
+  if (!axis) return pane.board.nameOf(token.modality);
   const [a, b] = axis.spans[token.index] || [0, 0];
   if (token.modality === "text") return `\u201c${axis.labels[token.index]}\u201d`;
   if (token.modality === "audio") return `audio ${plain(a, 2)}\u2013${plain(b, 2)} s`;
-  if (!axis.grid) return `image ${axis.labels[token.index]}`;
+  if (!axis.grid) return `image patch ${token.index + 1}`;
   return `image row ${Math.floor(token.index / axis.grid[1]) + 1}, column ${(token.index % axis.grid[1]) + 1}`;
 }
 
 const byValue = (shares) => Object.entries(shares).sort((a, b) => b[1] - a[1]);
 
-function attentionLine(board, found, lead, kind) {
-  const group = board.group();
-  const heads = board.ui.head < 0 ? `mean of ${group.heads} heads` : `head ${board.ui.head + 1} of ${group.heads}`;
+// The token with the most weight for its lane, as a multiple of an even share.
+function strongest(pane, found) {
+  let best = null;
+  for (const m of MODALITIES.filter((m) => found.values[m] && found.even[m] > 0 && pane.axis(m))) {
+    const index = argmax(found.values[m]);
+    const lift = found.values[m][index] / found.even[m];
+    if (!best || lift > best.lift) best = { lift, token: { modality: m, index } };
+  }
+  return best;
+}
+
+// What a row or column says in words: shares where they mean something, and the token that stands out most.
+function shareWords(pane, found) {
   const words = [];
-  for (const [key, share] of byValue(found.shares)) {
-    if (words.length) words.push(" \u00b7 ");
-    if (found.single) words.push(`${board.nameOf(key)} `, { strong: fine(share) });
-    else {
-      const index = argmax(found.values[key]);
-      words.push("strongest ", tokenName(board, { modality: key, index }), " ", { strong: fine(found.values[key][index]) });
-    }
-  }
-  const unit = { row: found.single ? "shares of one row" : "each map its own softmax", column: "mean weight per query token" };
-  const mean = found.single ? "shares of the mean row" : "mean rows, each map its own softmax";
-  return [...lead, ...words, { quiet: ` (${kind === "mean" ? mean : unit[kind]}, ${group.label}, ${heads})` }];
+  if (found.single)
+    for (const [key, share] of byValue(found.shares)) words.push(words.length ? " \u00b7 " : "", `${pane.board.nameOf(key)} `, { strong: fine(share) });
+  const best = strongest(pane, found);
+  if (best && best.lift > 1.05) words.push(words.length ? "; most " : "most ", tokenName(pane, best.token), " ", { strong: `${plain(best.lift, 1)} \u00d7` }, " an even share");
+  else if (best) words.push(words.length ? "; " : "", "no token more than an even share");
+  return words;
 }
 
-function attentionLook(board) {
-  const { ui } = board;
-  const group = board.group();
-  const token = board.active();
-  let found, line;
-  if (token) {
-    const name = { strong: tokenName(board, token) };
-    const towards = ui.direction === "to";
-    found = towards ? attended(group, ui.head, token) : attendedBy(group, ui.head, token);
-    const verb = towards ? " attends to: " : " is attended by: ";
-    line = found.empty
-      ? [name, { quiet: towards ? ` asks nothing at ${group.label}: its modality is only read there.` : ` is not read by any token at ${group.label}.` }]
-      : attentionLine(board, found, [name, verb], towards ? "row" : "column");
-  } else if (group.maps.some((map) => map.query === "cls")) {
-    found = attended(group, ui.head, { modality: "cls", index: 0 });
-    line = attentionLine(board, found, ["The ", { strong: "summary token" }, " (cls) attends to: "], "row");
-  } else {
-    found = meanOverQueries(group, ui.head);
-    line = attentionLine(board, found, [`Mean over all ${found.count} query tokens: `], "mean");
-  }
-  const shown = MODALITIES.filter((m) => found.values[m]);
-  const most = Object.fromEntries(shown.map((m) => [m, largest(found.values[m])]));
-  const common = Math.max(0, ...Object.values(most));
-  const scales = found.single ? Object.fromEntries(shown.map((m) => [m, common])) : most;
-  const comparable = found.single || shown.length === 1;
-  return { kind: "attention", values: found.values, scales, common: comparable ? common : null, line };
+function unitOf(pane, what) {
+  const group = pane.group();
+  const { head } = pane.board.ui;
+  const heads = head < 0 ? `mean of ${group.heads} heads` : `head ${head + 1} of ${group.heads}`;
+  return { quiet: ` (${what}, ${group.label}, ${heads})` };
 }
 
-function attributionLook(board) {
-  const chosen = board.attribution();
-  const token = board.active();
-  const known = Object.entries(chosen.scores).filter(([m]) => board.axis(m));
+const rowUnit = (found, row) => (found.single ? `shares of ${row}` : `${row === "one row" ? "" : "mean rows, "}each pair its own softmax`);
+
+// A token's own row, what reads the token, or both.
+function tokenLook(pane, token) {
+  const { ui } = pane.board;
+  const group = pane.group();
+  const to = ui.direction === "by" ? null : attended(group, ui.head, token);
+  const by = ui.direction === "to" ? null : attendedBy(group, ui.head, token);
+  const line = [{ strong: tokenName(pane, token) }];
+  const asks = to && !to.empty;
+  const read = by && !by.empty;
+  if (asks) line.push(" attends to: ", ...shareWords(pane, to));
+  else if (to && !read) line.push({ quiet: ` asks nothing at ${group.label}: its modality is only read there.` });
+  if (read) line.push(asks ? "; is attended by: " : " is attended by: ", ...shareWords(pane, by));
+  else if (by && !asks) line.push({ quiet: ` is not read by any token at ${group.label}.` });
+  const units = [asks ? rowUnit(to, "one row") : "", read ? "attended by: mean weight per query token" : ""].filter(Boolean);
+  if (units.length) line.push(unitOf(pane, units.join("; ")));
+  return { found: to ?? by, back: to ? by : null, line };
+}
+
+function wholeLook(pane) {
+  const { ui } = pane.board;
+  const group = pane.group();
+  if (group.maps.some((map) => map.query === "cls")) {
+    const found = attended(group, ui.head, { modality: "cls", index: 0 });
+    return { found, line: ["The ", { strong: "summary token" }, " (cls) attends to: ", ...shareWords(pane, found), unitOf(pane, rowUnit(found, "one row"))] };
+  }
+  const found = meanOverQueries(group, ui.head);
+  return { found, line: [`Mean over all ${found.count} query tokens: `, ...shareWords(pane, found), unitOf(pane, rowUnit(found, "the mean row"))] };
+}
+
+// Weights as multiples of an even share. A nearly even row stays pale: full colour is the strongest token, but at
+// least twice an even share.
+function liftsOf(found) {
+  const values = {};
+  for (const m of MODALITIES.filter((m) => found.values[m])) values[m] = Array.from(found.values[m], (value) => (found.even[m] > 0 ? value / found.even[m] : 0));
+  return { values, most: Math.max(2, ...Object.values(values).map(largest)) };
+}
+
+function attentionLook(pane) {
+  const token = pane.token(pane.board.active());
+  const { found, back, line } = token ? tokenLook(pane, token) : wholeLook(pane);
+  return { kind: "attention", ...liftsOf(found), weights: found.values, back: back ? liftsOf(back) : null, line };
+}
+
+function attributionLook(pane) {
+  const { board } = pane;
+  const chosen = pane.attribution();
+  if (!chosen) return { kind: "none", values: {}, most: 0, line: [pane.waiting()] };
+  const token = pane.token(board.active());
+  const known = Object.entries(chosen.scores).filter(([m]) => pane.axis(m));
   const values = Object.fromEntries(known.map(([m, scores]) => [m, scores.map((score) => score ?? 0)])); // null: not finite
-  const common = Math.max(0, ...Object.values(values).map(largest));
-  const scales = Object.fromEntries(Object.keys(values).map((m) => [m, common]));
+  const most = Math.max(0, ...Object.values(values).map(largest));
   const complete = chosen.error === null ? "" : `, completeness error ${plain(100 * chosen.error, 1)} %`;
   const from = { quiet: ` (${chosen.method}, ${chosen.seam} seam, baseline ${chosen.baseline}${complete})` };
   const target = { strong: chosen.target };
   let line;
   if (token && chosen.scores[token.modality]?.[token.index] === null) {
-    line = [{ strong: tokenName(board, token) }, " has no finite score", from];
+    line = [{ strong: tokenName(pane, token) }, " has no finite score", from];
   } else if (token && values[token.modality]) {
     const score = values[token.modality][token.index] || 0;
     const side = Math.abs(score) < 5e-5 ? "for or against " : score > 0 ? "for " : "against ";
-    line = [{ strong: tokenName(board, token) }, " ", { strong: Math.abs(score) < 5e-5 ? "0.00" : signed(score, decimals(score)) }, ` logits, ${side}`, target, from];
+    line = [{ strong: tokenName(pane, token) }, " ", { strong: Math.abs(score) < 5e-5 ? "0.00" : signed(score, decimals(score)) }, ` logits, ${side}`, target, from];
   } else {
     line = ["Signed scores to the logit of ", target, ", summed: "];
     Object.entries(values).forEach(([m, scores], i) =>
@@ -187,20 +225,49 @@ function attributionLook(board) {
     );
     line.push(from);
   }
-  return { kind: "attribution", values, scales, common, line };
+  return { kind: "attribution", values, most, line };
 }
 
-// { kind, values: {modality: numbers}, scales: {modality: the value of full colour}, common, line }
-function lookAt(board) {
-  if (board.ui.view === "attention" && board.group()) return attentionLook(board);
-  if (board.ui.view === "attribution" && board.attribution()) return attributionLook(board);
-  return { kind: "none", values: {}, scales: {}, common: null, line: [] };
+// The second strategy minus the first, token by token; only tokens that both read.
+function differenceLook(pane) {
+  const { board } = pane;
+  const [first, second] = [board.panes[0], board.panes[1]];
+  const [a, b] = [lookAt(first), lookAt(second)];
+  const names = `${second.card().label} minus ${first.card().label}`;
+  if (a.kind !== b.kind || a.kind === "none") {
+    const lacking = [first, second].find((p) => lookAt(p).kind === "none" || p.view() !== board.ui.view);
+    return { kind: "none", values: {}, most: 0, line: [lacking?.view() === "attribution" && board.ui.view === "attention" ? `No difference to draw: ${lacking.card().label} has no attention between tokens. Choose attribution.` : "No difference to draw yet."] };
+  }
+  const values = {};
+  for (const m of MODALITIES)
+    if (a.values[m] && b.values[m] && first.axis(m) === second.axis(m)) values[m] = Array.from(b.values[m], (value, i) => value - a.values[m][i]);
+  const most = Math.max(a.kind === "attention" ? 1 : 1e-9, ...Object.values(values).map(largest));
+  const unit = a.kind === "attention" ? "\u00d7 an even share" : `logits of \u201c${board.target()}\u201d`;
+  const token = pane.token(board.active());
+  const at = token && values[token.modality] ? [{ strong: tokenName(pane, token) }, " ", { strong: signed(values[token.modality][token.index] ?? 0) }, ` ${unit}`] : null;
+  const sums = Object.entries(values).flatMap(([m, v], i) => [`${i ? " \u00b7 " : ""}${board.nameOf(m)} `, { strong: signed(total(v)) }]);
+  const whole = a.kind === "attribution" ? [...sums, ` ${unit}`] : ["blue: more under the second, orange: less"];
+  return { kind: "difference", unit, values, most, line: [...(at ?? whole), { quiet: ` (${names})` }] };
 }
 
-// Colour and strength of one token: for (blue) above zero, against (orange) below.
+// { kind, values: {modality: numbers}, most: the value of full colour, line }
+function lookAt(pane) {
+  if (pane.role === "difference") return differenceLook(pane);
+  const view = pane.view();
+  if (view === "attention") return attentionLook(pane);
+  if (view === "attribution") return attributionLook(pane);
+  return { kind: "none", values: {}, most: 0, line: [] };
+}
+
+const aboveEven = ({ values, most }, modality, index) => ((values[modality]?.[index] ?? 0) - 1) / Math.max(1e-9, most - 1);
+const within = (alpha) => Math.min(1, Math.max(0, alpha));
+
+// Colour and strength of one token. Attention: what is above an even share. Scores: for (blue) and against (orange).
 function shade(look, modality, index, colours) {
   const value = look.values[modality]?.[index] ?? 0;
-  const scale = look.scales[modality] || 0;
-  const alpha = scale > 0 ? Math.min(1, Math.abs(value) / scale) : 0;
-  return { value, alpha, colour: value < 0 ? colours[1] : colours[0] };
+  const alpha = look.kind === "attention" ? aboveEven(look, modality, index) : look.most > 0 ? Math.abs(value) / look.most : 0;
+  return { value, alpha: within(alpha), colour: value < 0 ? colours[1] : colours[0] };
 }
+
+// How strongly a token is marked as one that attends to the token in question.
+const marked = (look, modality, index) => (look.back ? within(aboveEven(look.back, modality, index)) : 0);

@@ -43,9 +43,13 @@ function paintVerdict(board) {
 
 const verdictMark = (answer) => (answer?.correct === true ? ["\u2713", "good"] : answer?.correct === false ? ["\u2717", "bad"] : ["\u00b7", "muted"]);
 
-function miniLedger(account) {
-  const box = el("span", "mini");
+// The class the bars of a card speak of: the one chosen for all, else the card's own answer.
+const barsOf = (board, card) => card.ledgers?.[board.ui.target || card.prediction?.top] ?? null;
+
+function paintMini(box, account) {
   box.setAttribute("aria-hidden", "true");
+  put(box);
+  if (!account) return;
   const rows = account.rows.filter((row) => row.kind === "modality");
   const most = Math.max(1e-9, ...rows.map((row) => Math.abs(row.value)));
   for (const row of rows) {
@@ -56,7 +60,6 @@ function miniLedger(account) {
     box.append(line);
   }
   box.title = rows.map((row) => `${row.name} ${row.present ? row.text : "absent"}`).join(", ");
-  return box;
 }
 
 function strategyButton(board, card) {
@@ -73,7 +76,7 @@ function strategyButton(board, card) {
     line.append(el("span", `mark ${tone}`, mark), el("span", "class", answer.top), el("span", "num", plain(answer.confidence)));
   } else line.append(el("span", "muted", answer ? "no finite answer" : "no answer"));
   button.append(line);
-  if (card.ledger) button.append(miniLedger(card.ledger));
+  if (card.ledgers) button.append(el("span", "mini"));
   const facts = card.chance ? ["at chance level \u2013", "not an answer"] : card.facts;
   const caption = el("span", card.chance ? "caption tight" : "caption num");
   caption.append(...facts.flatMap((fact) => [el("span", "", fact), " "]));
@@ -91,14 +94,18 @@ function buildStrip(board) {
   strip.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const buttons = [...strip.children].filter((button) => !button.disabled);
-    const at = buttons.findIndex((button) => button.dataset.strategy === board.ui.strategy);
+    const at = buttons.findIndex((button) => button.dataset.strategy === board.strategy().name);
     const to = { Home: 0, End: buttons.length - 1 }[event.key] ?? (step ? (at + step + buttons.length) % buttons.length : -1);
     if (to < 0) return;
     event.preventDefault();
     board.choose(buttons[to].dataset.strategy);
     buttons[to].focus();
   };
-  const targets = new Set(board.data.strategies.filter((card) => card.ledger).map((card) => card.ledger.target));
+}
+
+function paintStripNote(board) {
+  const accounts = board.data.strategies.map((card) => barsOf(board, card)).filter(Boolean);
+  const targets = new Set(accounts.map((account) => account.target));
   const to = targets.size === 1 ? `to \u201c${[...targets][0]}\u201d` : "to each strategy\u2019s own answer";
   const measured = board.data.strategies.some((card) => card.facts.length) ? " val = validation accuracy and its interval." : "";
   const order = board.data.reads.map((m) => board.nameOf(m)).join(", ");
@@ -109,8 +116,12 @@ function buildStrip(board) {
 
 function paintStrip(board) {
   for (const button of board.root.querySelectorAll(".strategy")) {
-    const chosen = button.dataset.strategy === board.ui.strategy;
+    const chosen = button.dataset.strategy === board.strategy().name;
     button.setAttribute("aria-checked", String(chosen));
     button.tabIndex = chosen ? 0 : -1;
+    const card = board.data.strategies.find((c) => c.name === button.dataset.strategy);
+    const mini = button.querySelector(".mini");
+    if (mini) paintMini(mini, barsOf(board, card));
   }
+  paintStripNote(board);
 }

@@ -3,6 +3,7 @@
 const MODALITIES = ["text", "image", "audio"];
 const FOR = [37, 99, 235]; // over a picture, whatever the theme
 const AGAINST = [234, 112, 12];
+const BACK = [168, 85, 247]; // what attends to the token in question
 
 function el(tag, className, text) {
   const node = document.createElement(tag);
@@ -75,6 +76,7 @@ function palette(root) {
     text: read("--st-text-color", "#1b222c"),
     accent: read("--st-primary-color", "#2f6bd8"),
     for: read("--st-blue-color", "#2f6bd8"),
+    back: dark ? [192, 132, 252] : [147, 51, 234],
     against: read("--st-orange-color", "#dd7415"),
   };
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,20 +12,13 @@ import numpy as np
 
 from dashboard.views import media
 from dashboard.views.labels import say
-from dashboard.views.ledger import ledger
-from fusion_core.types import (
-    MODALITIES,
-    AttentionMap,
-    Attribution,
-    Check,
-    Prediction,
-    Record,
-    TokenAxis,
-    Trace,
-)
+from dashboard.views.ledger import ledger, readings
+from dashboard.views.maps import TokenAxes, attention_groups, attributions_json, check_json
+from fusion_core.types import MODALITIES, Attribution, Prediction, Record, Trace
 
 CHANCE = "chance"
-VIEWS = ("attention", "attribution")
+#: Checks that speak of the strategy's attention; those of sums travel with the ledger and attribution they judge.
+ABOUT_ATTENTION = ("attention_matters",)
 Json = dict[str, Any]
 
 
@@ -58,67 +50,54 @@ def payload(
     clip_rate: int | None,
     mel: np.ndarray | None,
     strategies: Sequence[StrategyCard],
-    selected: str,
-    token: str,
-    view: str,
     labels: Mapping[str, str],
+    more: Mapping[str, Sequence[Attribution]] | None = None,
+    similar: Json | None = None,
 ) -> Json:
     """Return everything the board shows of one record, ready for `json.dumps`.
 
     picture: pixels `uint8 [H, W, 3]` as the axes' boxes count them. clip_samples: `float32 [N]` in -1..1.
     mel: log-mel `float32 [80, F]` at 100 frames per second. labels: the words on screen for names in the traces.
-    `revision` identifies all of it except the selection (`strategy`, `token`, `view`).
+    more: attributions per strategy beyond those in the traces. similar: see `views.similar`.
+    `revision` names the record and its traces; `stage` names all that is there, so that what comes later is noticed.
     """
     if not traces:
         raise ValueError("the board needs at least one trace")
     by_name = {trace.strategy: trace for trace in traces}
-    axes = _Axes(picture)
+    axes = TokenAxes(picture)
     shown = [_strategy(card, by_name.get(card.name), axes, labels) for card in strategies]
-    content = {
+    content: Json = {
         "record": _record(traces[0].record, labels),
+        "classes": list(traces[0].prediction.classes),
         "reads": [m for m in MODALITIES if any(m in trace.ledger.contributions for trace in traces)],
         "names": {name: say(name, labels) for name in (*MODALITIES, "cls")},
         "image": None if picture is None else media.image(picture),
-        "audio": None if clip_samples is None or not clip_rate else media.audio(clip_samples, clip_rate, mel),
+        "audio": _audio(clip_samples, clip_rate, mel, traces),
         "strategies": shown,
         "axes": axes.unique,
     }
-    revision = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    answered = [card["name"] for card in shown if card["prediction"] is not None]
-    return content | {
-        "revision": revision,
-        "strategy": selected if selected in answered else (answered or [""])[0],
-        "token": token,
-        "view": view if view in VIEWS else VIEWS[0],
-    }
+    revision = _hash(content)
+    for card in shown:
+        trace = by_name.get(card["name"])
+        found = [*trace.attributions, *(more or {}).get(trace.strategy, ())] if trace and not card["chance"] else []
+        card["attributions"] = attributions_json(found, labels)
+    content["similar"] = similar
+    return content | {"revision": revision, "stage": _hash(content)}
 
 
-class _Axes:
-    """Token axes, each sent once however many strategies share it."""
+def _hash(content: Json) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
-    def __init__(self, picture: np.ndarray | None) -> None:
-        self.picture = picture
-        self.unique: list[Json] = []
 
-    def index(self, axis: TokenAxis) -> int:
-        described = self._describe(axis)
-        if described not in self.unique:
-            self.unique.append(described)
-        return self.unique.index(described)
-
-    def _describe(self, axis: TokenAxis) -> Json:
-        spans = np.asarray(axis.spans, dtype=float).reshape(len(axis.labels), -1)
-        if axis.kind == "patches" and len(spans):
-            reach = spans[:, 2:].max(axis=0)
-            if self.picture is not None:
-                reach = np.asarray([self.picture.shape[1], self.picture.shape[0]], dtype=float)
-            spans = spans / np.tile(np.maximum(reach, 1e-9), 2)
-        return {
-            "kind": axis.kind,
-            "labels": list(axis.labels),
-            "spans": [[round(float(x), 5) for x in span] for span in spans],
-            "grid": None if axis.grid is None else list(axis.grid),
-        }
+def _audio(
+    samples: np.ndarray | None, rate: int | None, mel: np.ndarray | None, traces: Sequence[Trace]
+) -> Json | None:
+    """Return the part of the clip that the encoder hears, and how long the whole is."""
+    if samples is None or not rate:
+        return None
+    ends = [trace.axes["audio"].spans[-1][1] for trace in traces if "audio" in trace.axes]
+    heard = samples[: max(1, round(max(ends) * rate))] if ends else samples
+    return media.audio(heard, rate, mel) | {"whole": len(samples) / rate}
 
 
 def _record(record: Record, labels: Mapping[str, str]) -> Json:
@@ -136,7 +115,7 @@ def _record(record: Record, labels: Mapping[str, str]) -> Json:
     }
 
 
-def _strategy(card: StrategyCard, trace: Trace | None, axes: _Axes, labels: Mapping[str, str]) -> Json:
+def _strategy(card: StrategyCard, trace: Trace | None, axes: TokenAxes, labels: Mapping[str, str]) -> Json:
     described: Json = {
         "name": card.name,
         "label": card.label,
@@ -145,17 +124,19 @@ def _strategy(card: StrategyCard, trace: Trace | None, axes: _Axes, labels: Mapp
         "sentence": card.sentence,
         "level": card.level,
         "prediction": None,
+        "attributions": [],
     }
     if trace is None:
         return described
     offered = not described["chance"]
+    label = trace.prediction.label
     return described | {
         "prediction": _prediction(trace.prediction),
         "axes": {m: axes.index(axis) for m, axis in trace.axes.items()},
-        "groups": _groups(trace.attention, labels) if offered and card.has_attention else [],
-        "attributions": [_attribution(a, labels) for a in trace.attributions] if offered else [],
-        "ledger": ledger(trace.ledger, trace.prediction.label, labels),
-        "checks": [_check(check, labels) for check in trace.checks] if offered else [],
+        "groups": attention_groups(trace.attention, labels) if offered and card.has_attention else [],
+        "ledgers": {name: ledger(account, labels) for name, account in trace.ledgers.items()},
+        "readings": readings(trace.ledger, label, labels),
+        "checks": [check_json(c, labels) for c in trace.checks if c.name in ABOUT_ATTENTION] if offered else [],
         "notes": _own_notes(trace),
     }
 
@@ -192,55 +173,3 @@ def _prediction(prediction: Prediction) -> Json:
         "correct": prediction.correct,
         "classes": [[prediction.classes[i], float(prediction.probabilities[i])] for i in order],
     }
-
-
-def _groups(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> list[Json]:
-    """Group maps that may share a softmax: by site and layer, layers counted from 1 within their site."""
-    between = [m for m in maps if m.kind == "attention"]
-    keys = list(dict.fromkeys((m.site, m.layer) for m in between))
-    sites = {site: sorted({layer for s, layer in keys if s == site}) for site, _ in keys}
-    return [
-        {
-            "label": f"{say(site, labels)} {sites[site].index(layer) + 1}",
-            "heads": max(m.weights.shape[0] for m in between if (m.site, m.layer) == (site, layer)),
-            "maps": [byte_map(m) for m in between if (m.site, m.layer) == (site, layer)],
-        }
-        for site, layer in keys
-    ]
-
-
-def byte_map(attention: AttentionMap) -> Json:
-    """Return weights as bytes with one scale per row, `weight = byte / 255 * scale`, and each row's exact mass.
-
-    A scale per row keeps the flat rows next to a peaked one; the mass keeps shares free of rounding.
-    """
-    weights = np.nan_to_num(np.asarray(attention.weights, dtype=np.float32), posinf=0.0, neginf=0.0)
-    scale = weights.max(axis=-1, initial=0.0)
-    levels = np.round(weights / np.where(scale > 0, scale, 1.0)[..., None] * 255).astype(np.uint8)
-    return {
-        "query": attention.query,
-        "key": attention.key,
-        "shape": list(weights.shape),
-        "data": media.base64_of(levels),
-        "scale": media.base64_of(scale.astype("<f4")),
-        "mass": media.base64_of(weights.sum(axis=-1).astype("<f4")),
-    }
-
-
-def _attribution(attribution: Attribution, labels: Mapping[str, str]) -> Json:
-    return {
-        "method": say(attribution.method, labels),
-        "seam": attribution.seam,
-        "target": attribution.target,
-        "baseline": say(attribution.baseline, labels),
-        "error": None if attribution.error is None or not math.isfinite(attribution.error) else attribution.error,
-        "scores": {m: [_short(float(x)) for x in scores] for m, scores in attribution.scores.items()},
-    }
-
-
-def _short(score: float) -> float | None:
-    return float(f"{score:.4g}") if math.isfinite(score) else None
-
-
-def _check(check: Check, labels: Mapping[str, str]) -> Json:
-    return {"name": say(check.name, labels), "passed": check.passed, "sentence": check.sentence}

@@ -36,6 +36,11 @@ LEVELS = {
     "cross_attention": "fuses encoder tokens",
 }
 
+NOT_YOURS = (
+    "This link leads to an upload. Uploads are seen only in the browser that made them, until the server restarts: "
+    "ask its sender for the files, or for the record's place in a shared record set."
+)
+
 METHODS = """
 **Contributions** are exact Shapley values over the modalities present, against donors drawn from training records.
 Interactions are already inside them. **Attention** shows where the model looks, not why it answers; the check beside

@@ -10,19 +10,20 @@ import numpy as np
 
 from dashboard.views.labels import say
 from fusion_core.types import Ledger, Reading
+from fusion_core.verify.sums import efficiency
 
 Json = dict[str, Any]
 
 
-def ledger(account: Ledger, label: str | None, labels: Mapping[str, str]) -> Json | None:
-    """Return the ledger as printed: rows, a sum that adds up in its printed digits, and the alone/without table.
+def ledger(account: Ledger, labels: Mapping[str, str]) -> Json | None:
+    """Return the ledger as printed: rows, a sum that adds up in its printed digits, and the check of that sum.
 
     None when a number in it is not finite.
     """
     numbers = [account.full, account.base, account.three_way or 0.0, *account.contributions.values()]
     if not np.isfinite([*numbers, *account.interactions.values()]).all():
         return None
-    present = [m for m, error in account.standard_errors.items() if m in account.alone or error is not None]
+    present = _present(account)
     digits, total, full, base = printed_sum([account.contributions[m] for m in present], account.full, account.base)
     rows = [_row(say(m, labels), "modality", m, account, digits, m in present) for m in account.contributions]
     rows += [
@@ -31,6 +32,7 @@ def ledger(account: Ledger, label: str | None, labels: Mapping[str, str]) -> Jso
     ]
     if account.three_way is not None:
         rows.append(_interaction("all three", "three_way", account.three_way, digits))
+    checked = efficiency(account)
     return {
         "target": account.target,
         "unit": account.unit,
@@ -42,15 +44,24 @@ def ledger(account: Ledger, label: str | None, labels: Mapping[str, str]) -> Jso
             "base": plain(base, digits),
         },
         "caption": _ledger_caption(account, len(present)),
-        "readings": [
-            {
-                "name": say(m, labels),
-                "alone": _reading(account.alone.get(m), label),
-                "without": _reading(account.without.get(m), label),
-            }
-            for m in present
-        ],
+        "check": {"name": checked.name, "passed": checked.passed, "sentence": checked.sentence},
     }
+
+
+def readings(account: Ledger, label: str | None, labels: Mapping[str, str]) -> list[Json]:
+    """Return what the model answers from each modality alone and without it; the same for every class's ledger."""
+    return [
+        {
+            "name": say(m, labels),
+            "alone": _reading(account.alone.get(m), label),
+            "without": _reading(account.without.get(m), label),
+        }
+        for m in _present(account)
+    ]
+
+
+def _present(account: Ledger) -> list[str]:
+    return [m for m, error in account.standard_errors.items() if m in account.alone or error is not None]
 
 
 def printed_sum(parts: Sequence[float], full: float, base: float) -> tuple[int, float, float, float]:

@@ -25,7 +25,7 @@ class Choice:
 def picker(rows: Sequence[Record | Refusal], answers: pd.DataFrame | None, strategy: str) -> list[Choice]:
     """Return the readable records, those `strategy` got wrong first and the most confident of them on top."""
     records = [row for row in rows if isinstance(row, Record)]
-    own = _of_strategy(answers, strategy)
+    own = answers_by_id(answers, strategy)
     ranked = sorted(enumerate(records), key=lambda item: (*_rank(own.get(item[1].id)), item[0]))
     return [Choice(record.id, _line(record, own.get(record.id))) for _, record in ranked]
 
@@ -44,7 +44,7 @@ def refusals(refused: Sequence[Refusal]) -> str:
     return f" · {len(refused)} rows could not be read" if refused else ""
 
 
-def _of_strategy(answers: pd.DataFrame | None, strategy: str) -> dict[str, dict[str, object]]:
+def answers_by_id(answers: pd.DataFrame | None, strategy: str) -> dict[str, dict[str, object]]:
     if answers is None:
         return {}
     own = answers[(answers["strategy"] == strategy) & (answers["status"] == "ok")]

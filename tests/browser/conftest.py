@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.conftest import ROOT
+from tests.browser.serving import ARGUMENTS, CHROMIUM, READY, serving
 
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 SHOTS = Path(__file__).with_name("shots")
-READY = "[data-testid=stApp][data-test-script-state=notRunning]"
-PATIENCE = 90_000  # milliseconds: the first page loads the model
+PATIENCE = 60_000  # milliseconds: the first page loads the model
 
 
 def pytest_collection_modifyitems(items):
@@ -32,44 +22,29 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def browser():
-    path = os.environ.get("FUSION_LENS_CHROMIUM") or "/usr/bin/chromium"
-    if not Path(path).exists():
+    if not Path(CHROMIUM).exists():
         if os.environ.get("CI") == "true":
             pytest.fail("Chromium is not installed: the browser tests cannot run")
         pytest.skip("Chromium is not installed")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield opened
         opened.close()
 
 
 @pytest.fixture(scope="session")
 def server():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "dashboard", "--no-browser", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                assert process.poll() is None, "the dashboard stopped while starting"
-                time.sleep(0.25)
+    with serving() as address:
         yield address
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 class Visit:
     """A browser page whose console is listened to from the first moment."""
 
-    def __init__(self, browser: Browser, address: str, width: int = 1440, scheme: str = "light") -> None:
-        self.context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme)
+    def __init__(
+        self, browser: Browser, address: str, width: int = 1440, scheme: str = "light", **options: object
+    ) -> None:
+        self.context = browser.new_context(viewport={"width": width, "height": 1000}, color_scheme=scheme, **options)
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
         self.complaints: list[str] = []
@@ -88,9 +63,19 @@ class Visit:
         self.page.wait_for_selector(READY)
         return self.page
 
+    def complete(self) -> Page:
+        """Wait until all that comes after the first paint has come."""
+        self.page.wait_for_selector(".board[data-complete=true]")
+        return self.settle()
+
     def shot(self, name: str) -> None:
         SHOTS.mkdir(exist_ok=True)
-        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+        size = self.page.viewport_size
+        height = self.page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        self.page.set_viewport_size({"width": size["width"], "height": min(4_000, max(size["height"], height))})
+        self.page.wait_for_timeout(250)
+        self.page.screenshot(path=SHOTS / f"{name}.png")
+        self.page.set_viewport_size(size)
 
     def text(self, test_id: str) -> str:
         return self.page.inner_text(f'[data-testid="{test_id}"]')

@@ -1,21 +1,12 @@
-"""What a user does with Inspect, in a real browser on the shipped samples."""
+"""Exploring: from a red number to what each strategy looks at, in a real browser on the shipped samples."""
 
 from __future__ import annotations
 
-import io
-import json
 import re
 
 import pytest
-from PIL import Image
 
-from tests.conftest import SAMPLES
-
-TEST = SAMPLES / "feedback" / "test"
-
-
-def number(text: str) -> float:
-    return float(text.replace("−", "-").replace("+", ""))
+from tests.browser.steps import choose, number, shown_record, swap
 
 
 def printed_sum(sentence: str) -> tuple[list[float], float, float, float, int]:
@@ -26,39 +17,12 @@ def printed_sum(sentence: str) -> tuple[list[float], float, float, float, int]:
     return parts, float(middle), float(full), float(base), len(middle.strip().split(".")[1])
 
 
-def swap(visit, name):
-    visit.page.click(f'[data-strategy="{name}"]')
-    visit.page.wait_for_selector(f'[data-strategy="{name}"][aria-checked="true"]')
-
-
-def upload(visit, text="", image=None, audio=None):
-    page = visit.page
-    page.get_by_role("button", name="Upload").click()
-    page.get_by_label("Text", exact=True).fill(text)
-    inputs = page.locator('[data-testid="stFileUploaderDropzoneInput"]')
-    if image:
-        inputs.nth(0).set_input_files(image)
-        page.locator("[data-testid=stFileChipName]").first.wait_for()
-    if audio:
-        inputs.nth(1).set_input_files(audio)
-        page.get_by_text(audio["name"]).first.wait_for()
-    page.get_by_role("button", name="Inspect this record").click()
-
-
-def picture_file(name="reaction.png"):
-    first = json.loads((TEST / "metadata.jsonl").read_text("utf-8").splitlines()[0])
-    buffer = io.BytesIO()
-    Image.open(TEST / first["image_file_name"]).save(buffer, "PNG")
-    return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
-
-
 def test_a_wrong_prediction_stands_first_and_every_strategy_has_its_own_answer(visit):
     here = visit()
     page = here.open()
     assert re.match(r"Predicted\s+\w+", here.text("headline"))
     assert here.text("prediction") != here.text("truth").split()[-1]
-    cards = page.locator("[data-strategy]")
-    assert cards.count() == 4
+    assert page.locator("[data-strategy]").count() == 4
     here.shot("first-light-1440")
     for name in ("concat", "early", "cross_attention"):
         swap(here, name)
@@ -86,23 +50,70 @@ def test_a_printed_sum_is_read_with_its_signs():
     assert read == ([-0.72, 3.34, -0.41], 2.21, 1.75, -0.46, 2)
 
 
-def test_a_token_lights_up_what_it_attends_to_and_a_click_pins_it_into_the_link(visit):
+def test_a_token_lights_up_both_ways_and_a_click_pins_it_into_the_link(visit):
     here = visit()
     page = here.open("/?strategy=cross_attention")
-    before = here.text("line")
     page.hover('[data-token="text:1"]')
-    page.wait_for_function("before => document.querySelector('.st-key-board') !== null", arg=before)
-    page.wait_for_timeout(200)
-    hovered = here.text("line")
-    assert hovered != before
-    assert "attends to" in hovered
+    page.get_by_text("attends to:").first.wait_for()
+    assert "is attended by:" in here.text("line")
+    assert "an even share" in here.text("line")
+    assert page.locator(".legend .back").is_visible()
+    for way, words in (("attends to", "attends to:"), ("attended by", "is attended by:")):
+        page.get_by_role("radio", name=way, exact=True).click()
+        page.hover('[data-token="text:1"]')
+        page.get_by_text(words).first.wait_for()
+    page.get_by_role("radio", name="both ways").click()
     page.click('[data-token="text:1"]')
     page.wait_for_url(re.compile("token=text%3A1|token=text:1"))
     here.shot("pinned-1440")
-    other = visit()
-    other.open("/" + page.url.split("/", 3)[3])
-    assert other.page.locator(".word.pinned").count() == 1
-    assert other.text("record-caption") == here.text("record-caption")
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "token=" not in url)
+
+
+def test_cells_and_seconds_are_walked_by_keyboard_and_pinned(visit):
+    here = visit()
+    page = here.open("/?strategy=cross_attention")
+    swap(here, "cross_attention")
+    for lane, keys, pinned, said in (
+        ("image", ["ArrowRight", "ArrowDown"], "image:8", "image row 2, column 2"),
+        ("audio", ["ArrowRight", "ArrowRight"], "audio:2", "audio"),
+    ):
+        page.locator(f'[data-testid="{lane}"]').focus()
+        for key in keys:
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile(f"token={pinned.replace(':', '(%3A|:)')}"))
+        assert here.text("line").startswith(said)
+    assert page.locator('[data-testid="play-from"]').is_visible()
+
+
+def test_the_strip_is_one_stop_of_the_keyboard_and_arrows_swap(visit):
+    here = visit()
+    page = here.open("/?strategy=late")
+    page.focus('[data-strategy="late"]')
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector('[data-strategy="concat"][aria-checked="true"]')
+    page.keyboard.press("End")
+    page.wait_for_selector('[data-strategy="cross_attention"][aria-checked="true"]')
+    assert page.locator('[data-strategy][tabindex="0"]').count() == 1
+    assert "cross-attention:" in here.text("live")
+
+
+def test_audio_plays_from_the_pinned_second_and_can_be_enlarged(visit):
+    here = visit()
+    page = here.open("/?strategy=early&token=audio:12")
+    start = number(re.search(r"\(([\d.]+) s\)", here.text("play-from")).group(1))
+    assert start > 0
+    page.click('[data-testid="play-from"]')
+    page.get_by_role("button", name="Pause the audio").wait_for()
+    head = page.locator(".playhead").first
+    head.wait_for(state="visible")
+    page.get_by_role("button", name="Pause the audio").click()
+    page.get_by_role("button", name="Play the audio").wait_for()
+    narrow = page.locator('[data-testid="audio"]').bounding_box()["width"]
+    page.get_by_role("button", name="Show fewer seconds, larger").click()
+    assert page.locator('[data-testid="audio"]').bounding_box()["width"] == pytest.approx(2 * narrow, abs=2)
+    assert page.locator(".zoom .caption").first.inner_text() == "2×"
 
 
 def test_late_fusion_says_in_a_sentence_why_there_is_no_attention(visit):
@@ -111,85 +122,93 @@ def test_late_fusion_says_in_a_sentence_why_there_is_no_attention(visit):
     assert "no attention between modalities" in here.text("sentence")
 
 
-def test_the_input_seam_and_a_target_class_can_be_chosen(visit):
+def test_one_target_switch_moves_bars_ledger_and_attribution_without_the_server(visit):
     here = visit()
-    page = here.open("/?model=scene_qa&strategy=late")
-    page.get_by_label("Attribution at", exact=True).click()
-    page.get_by_role("option", name="input seam").click()
-    page.wait_for_timeout(500)
+    page = here.open("/?model=scene_qa&strategy=cross_attention&view=attribution")
+    here.complete()
+    assert page.locator('[data-testid="target"] option').count() == 15
+    here.context.set_offline(True)
+    for name in ("square", "no", "purple"):
+        choose(here, "target", name)
+        assert f"to “{name}”" in page.inner_text(".strip-note")
+        assert f"to “{name}”" in here.text("ledger")
+        assert f"to the logit of {name}" in here.text("line")
+    here.context.set_offline(False)
+    here.complaints.clear()  # the browser reports the connection that was cut on purpose
+
+
+def test_the_input_seam_is_worked_out_for_what_is_shown(visit):
+    here = visit()
+    page = here.open("/?model=scene_qa&strategy=late&view=attribution")
+    page.get_by_role("radio", name="input seam").click()
+    line = page.locator('[data-testid="line"]')
+    line.filter(has_text="integrated gradients (text), occlusion (image)").wait_for()
+    assert "image" in here.text("line")
     here.settle()
-    assert "occlusion" in here.text("look").lower()
-    page.get_by_label("Class to explain").click()
-    page.get_by_role("option", name="square", exact=True).click()
-    page.wait_for_timeout(500)
-    here.settle()
-    page.get_by_text("to “square”").first.wait_for()
+    choose(here, "target", "square")
+    line.filter(has_text="Attributing what was written, seen and heard").wait_for()
+    line.filter(has_text="to the logit of square").wait_for()
+    page.wait_for_url(re.compile("seam=input"))
     here.shot("scene-input-seam-1440")
 
 
-def test_text_and_an_image_without_audio_get_an_answer(visit):
+def test_two_strategies_side_by_side_with_their_difference(visit):
     here = visit()
-    page = here.open()
-    upload(here, "i love this camera, it is excellent", picture_file())
-    page.get_by_text("record upload").first.wait_for()
+    page = here.open("/?model=scene_qa&strategy=cross_attention&record=sq-test-0556&view=attribution&target=purple")
+    choose(here, "beside", "late")
+    assert page.locator(".pane").count() == 3
+    assert page.locator(".pane-head").all_inner_texts() == ["cross-attention", "late", "difference: second minus first"]
+    first, second, difference = page.locator('[data-testid="line"]').all_inner_texts()
+    sums = [number(re.search(r"image ([+−][\d.]+)", line).group(1)) for line in (first, second, difference)]
+    assert sums[2] == pytest.approx(sums[1] - sums[0], abs=0.011)
+    page.locator('.pane[data-pane="beside"] [data-token="text:1"]').hover()
+    assert page.locator(".word.active").count() == 3
+    page.wait_for_url(re.compile("beside=late"))
+    here.shot("beside-1440")
+    page.get_by_role("radio", name="attention", exact=True).click()
+    assert "late has no attention between tokens" in page.locator('[data-testid="line"]').nth(2).inner_text()
+    choose(here, "beside", "")
+    assert page.locator(".pane").count() == 1
+
+
+def test_similar_records_are_the_nearest_under_the_chosen_strategy_and_open(visit):
+    here = visit()
+    page = here.open("/?strategy=late")
+    here.complete()
+    cards = page.locator(".near-item")
+    cards.first.wait_for()
+    assert cards.count() == 5
+    shown = [number(text) for text in page.locator(".near-head .num").all_inner_texts()]
+    assert shown == sorted(shown, reverse=True)
+    assert all(text.startswith("truth ") for text in page.locator(".near-said .caption").all_inner_texts())
+    before = [card.get_attribute("data-open") for card in cards.all()]
+    swap(here, "early")
+    assert [card.get_attribute("data-open") for card in cards.all()] != before
+    wanted = cards.nth(2).get_attribute("data-open")
+    cards.nth(2).click()
+    shown_record(here, wanted)
+    page.wait_for_url(re.compile(f"record={wanted}"))
+    assert wanted in page.locator(".st-key-picker").inner_html()
+
+
+def test_full_screen_holds_the_picture_and_is_left_again(visit):
+    here = visit()
+    page = here.open("/?strategy=early")
+    page.click('[data-testid="full-screen"]')
+    page.wait_for_function("document.fullscreenElement !== null")
+    page.get_by_role("button", name="Leave full screen").click()
+    page.wait_for_function("document.fullscreenElement === null")
+
+
+def test_what_is_clicked_while_another_record_is_on_its_way_stays_chosen(visit):
+    here = visit()
+    page = here.open("/?strategy=late")
+    before = here.text("record-caption")
+    page.get_by_role("button", name="Next", exact=True).click()
+    swap(here, "early")
+    page.locator('[data-testid="record-caption"]').filter(has_not_text=before).wait_for()
     here.settle()
-    assert here.text("prediction") in ("negative", "neutral", "positive")
-    assert "absent" in here.text("ledger-audio")
-    assert page.locator("[data-lane=audio] .empty").count() == 1
-    here.shot("upload-no-audio-1440")
-    page.get_by_role("button", name="back to the record set").click()
-    page.get_by_text(re.compile("record fb-test-")).first.wait_for()
-
-
-def test_an_audio_file_alone_gets_an_answer(visit):
-    here = visit()
-    page = here.open()
-    clip = next(iter(sorted((TEST / "audio").glob("*.ogg"))))
-    upload(here, audio={"name": "note.ogg", "mimeType": "audio/ogg", "buffer": clip.read_bytes()})
-    page.get_by_text("record upload").first.wait_for()
-    here.settle()
-    assert "absent" in here.text("ledger-text")
-    assert page.locator('[data-testid="play"]').count() == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "data"),
-    [("broken.png", b"\x89PNG\r\n\x1a\n and then nothing"), ("words.png", b"these are words"), ("empty.png", b"")],
-)
-def test_a_broken_image_gets_a_sentence_and_the_page_stays(visit, name, data):
-    here = visit()
-    page = here.open()
-    upload(here, "some text", {"name": name, "mimeType": "image/png", "buffer": data})
-    alert = page.get_by_role("alert").first
-    alert.wait_for()
-    assert name in alert.inner_text()
-    assert "Traceback" not in page.inner_text("body")
-    assert page.locator('[data-testid="headline"]').count() == 1
-    here.shot(f"upload-{name}-1440")
-
-
-def test_a_file_name_full_of_markup_is_shown_as_it_is_and_fetches_nothing(visit):
-    here = visit()
-    page = here.open()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    name = "![x](https:evil.example) $x$ :smile: <img src=x> :red[y] www.evil.example.png"
-    upload(here, "", {"name": name, "mimeType": "image/png", "buffer": b"these are words"})
-    alert = page.get_by_role("alert").first
-    alert.wait_for()
-    page.wait_for_timeout(300)
-    assert name in alert.inner_text().replace("\u2060", "")
-    assert alert.locator("img, a, .katex, [data-testid=stIconMaterial] + span").count() == 0
-    assert [url for url in asked if not url.startswith(("data:", "blob:", here.address))] == []
-
-
-def test_the_upload_panel_closes_when_its_record_is_shown(visit):
-    here = visit()
-    page = here.open()
-    upload(here, "fine camera")
-    page.get_by_text("record upload").first.wait_for()
-    here.settle()
-    page.get_by_role("button", name="Inspect this record").wait_for(state="hidden")
+    assert page.locator('[data-strategy="early"]').get_attribute("aria-checked") == "true"
 
 
 def test_without_a_target_the_bars_speak_to_each_strategys_own_answer(visit):
@@ -202,48 +221,6 @@ def test_without_a_target_the_bars_speak_to_each_strategys_own_answer(visit):
     assert "audio" not in note.inner_text()
 
 
-def test_nothing_uploaded_asks_for_something(visit):
-    here = visit()
-    page = here.open()
-    upload(here)
-    page.get_by_text("give at least one of text, image and audio").wait_for()
-
-
-def test_markup_in_an_upload_is_shown_as_text(visit):
-    here = visit()
-    page = here.open()
-    upload(here, '<img src=x onerror="window.hacked=1"> <b>bold</b> \u202eright')
-    page.get_by_text("record upload").first.wait_for()
-    here.settle()
-    assert page.evaluate("window.hacked") is None
-    assert "<img" in here.text("words").replace("\n", "").replace(" ", "") or "img" in here.text("words")
-
-
-def test_what_one_session_uploads_no_other_session_sees(visit):
-    first, second = visit(), visit()
-    first.open()
-    second.open()
-    upload(first, "marker zebra seventeen in the first session")
-    first.page.get_by_text("record upload").first.wait_for()
-    upload(second, "marker walrus ninety in the second session")
-    second.page.get_by_text("record upload").first.wait_for()
-    first.settle()
-    second.settle()
-    third = visit()
-    third.open()
-    for here, seen, unseen in ((first, "zebra", "walrus"), (second, "walrus", "zebra")):
-        assert seen in here.page.inner_text("body") + here.text("words")
-        assert unseen not in here.page.inner_text("body") + here.text("words")
-    assert "zebra" not in third.text("words")
-    assert "walrus" not in third.text("words")
-
-
-def test_a_nonsense_link_opens_the_default(visit):
-    here = visit()
-    here.open("/?model=nope&record=%00..%2F&strategy=osmosis&token=text:99999&view=magic")
-    assert here.text("headline").startswith("Predicted")
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1440, 1024, 420])
 def test_it_fits_the_window_in_both_themes(visit, scheme, width):
@@ -253,5 +230,9 @@ def test_it_fits_the_window_in_both_themes(visit, scheme, width):
     background = page.evaluate("getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor")
     brightness = sum(int(v) for v in re.findall(r"\d+", background)[:3])
     assert (brightness < 200) == (scheme == "dark")
-    assert page.locator(".st-key-bar").bounding_box()["height"] < (230 if width == 420 else 90)
+    assert page.locator(".st-key-bar").bounding_box()["height"] < (270 if width == 420 else 90)
+    here.complete()
     here.shot(f"inspect-{scheme}-{width}")
+    choose(here, "beside", "late")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    here.shot(f"beside-{scheme}-{width}")

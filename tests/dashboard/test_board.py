@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dashboard.views import board, media
+from dashboard.views import media
 from dashboard.views.board import StrategyCard, payload
-from dashboard.views.ledger import ledger, printed_sum
+from dashboard.views.ledger import ledger, printed_sum, readings
+from dashboard.views.maps import byte_map
 from fusion_core.types import (
     AttentionMap,
     Attribution,
@@ -65,6 +66,10 @@ def account(parts: dict[str, float], base: float = 0.26) -> Ledger:
     )
 
 
+def every_class(parts: dict[str, float]) -> dict[str, Ledger]:
+    return {name: replace(account(parts), target=name) for name in CLASSES}
+
+
 def trace(strategy: str = "early", present: tuple[str, ...] = ("text", "image", "audio"), **changes: object) -> Trace:
     rng = np.random.default_rng(0)
     axes = {m: AXES[m] for m in present}
@@ -84,6 +89,7 @@ def trace(strategy: str = "early", present: tuple[str, ...] = ("text", "image", 
         record=record,
         strategy=strategy,
         status="trained",
+        target="positive",
         prediction=Prediction(np.array([0.2, 0.1, 0.7]), CLASSES, "negative"),
         axes=axes,
         attention=tuple(
@@ -97,8 +103,8 @@ def trace(strategy: str = "early", present: tuple[str, ...] = ("text", "image", 
                 "occlusion", "fusion", "positive", {m: rng.normal(size=len(a.labels)) for m, a in axes.items()}, "mean"
             ),
         ),
-        ledger=account({"text": -0.72, "image": 3.34, "audio": -0.41}),
-        checks=(Check("deletion", 0.3, True, "It matters."),),
+        ledgers=every_class({"text": -0.72, "image": 3.34, "audio": -0.41}),
+        checks=(Check("efficiency", 0.0, True, "It adds up."), Check("attention_matters", 0.3, True, "It matters.")),
         notes=(),
         cost=Cost(225, 0.1),
     )
@@ -112,9 +118,6 @@ def built(*traces: Trace, cards: tuple[StrategyCard, ...] = (), **changes: objec
         "clip_rate": RATE,
         "mel": np.random.default_rng(1).random((80, 100)).astype(np.float32),
         "strategies": cards or tuple(StrategyCard(t.strategy, t.strategy) for t in traces),
-        "selected": traces[0].strategy,
-        "token": "",
-        "view": "attention",
         "labels": {"stream": "blocks"},
     }
     return payload(traces, **(arguments | changes))
@@ -133,7 +136,7 @@ def printed(text: str) -> float:
 
 def test_byte_maps_decode_to_the_weights_within_a_255th_of_each_rows_scale() -> None:
     for weights in (map_.weights for map_ in trace().attention):
-        sent = board.byte_map(AttentionMap("stream", 0, "text", "image", weights))
+        sent = byte_map(AttentionMap("stream", 0, "text", "image", weights))
         allowed = weights.max(axis=-1, keepdims=True) / 255 + 1e-7
         assert (np.abs(decoded(sent) - weights) <= allowed).all()
 
@@ -141,7 +144,7 @@ def test_byte_maps_decode_to_the_weights_within_a_255th_of_each_rows_scale() -> 
 def test_the_mass_of_a_row_is_exact_however_peaked_its_neighbours_are() -> None:
     weights = np.full((1, 2, 400), 0.1 / 399, np.float32)
     weights[0, 0, 7] = 0.9
-    sent = board.byte_map(AttentionMap("stream", 0, "text", "image", weights))
+    sent = byte_map(AttentionMap("stream", 0, "text", "image", weights))
     mass = np.frombuffer(base64.b64decode(sent["mass"]), "<f4")
     assert mass == pytest.approx(weights.sum(axis=-1).ravel(), abs=1e-6)
 
@@ -164,7 +167,7 @@ def test_the_printed_ledger_adds_up_in_its_printed_digits(seed: int) -> None:
     made = account(
         dict(zip(("text", "image", "audio"), rng.normal(0, 2, 3).tolist(), strict=True)), float(rng.normal())
     )
-    shown = ledger(made, "negative", {})
+    shown = ledger(made, {})
     assert shown is not None
     numbers = shown["sum"]
     digits = len(numbers["total"].split(".")[1])
@@ -185,27 +188,29 @@ def test_a_third_decimal_is_printed_where_two_do_not_add_up() -> None:
 
 
 def test_a_contribution_within_two_standard_errors_claims_no_sign() -> None:
-    shown = ledger(account({"text": 0.11, "image": -0.13}), None, {})
+    made = account({"text": 0.11, "image": -0.13})
+    shown = ledger(made, {})
     assert shown is not None
     assert [row["clear"] for row in shown["rows"][:2]] == [False, True]
     assert shown["rows"][0]["spread"] == "± 0.12"
-    assert shown["readings"][0]["alone"]["correct"] is None
+    assert readings(made, None, {})[0]["alone"]["correct"] is None
+    assert readings(made, "negative", {})[0]["alone"]["correct"] is True
 
 
 def test_a_ledger_that_is_not_finite_is_not_printed() -> None:
-    assert ledger(account({"text": float("nan"), "image": 1.0}), None, {}) is None
+    assert ledger(account({"text": float("nan"), "image": 1.0}), {}) is None
 
 
 def test_an_absent_modality_has_no_axis_no_scores_and_stays_out_of_the_sum() -> None:
-    made = trace(present=("text", "image"), ledger=account({"text": 1.0, "image": 0.5, "audio": 0.0}))
+    made = trace(present=("text", "image"), ledgers=every_class({"text": 1.0, "image": 0.5, "audio": 0.0}))
     sent = built(made, clip_samples=None, clip_rate=None, mel=None)
     (card,) = sent["strategies"]
     assert sent["audio"] is None
     assert sent["record"]["present"] == ["text", "image"]
     assert set(card["axes"]) == {"text", "image"}
-    assert card["ledger"]["rows"][2]["present"] is False
-    assert card["ledger"]["sum"]["parts"] == ["+1.00", "+0.50"]
-    assert "4 coalitions, 32 marginal donors" in card["ledger"]["caption"]
+    assert card["ledgers"]["positive"]["rows"][2]["present"] is False
+    assert card["ledgers"]["positive"]["sum"]["parts"] == ["+1.00", "+0.50"]
+    assert "4 coalitions, 32 marginal donors" in card["ledgers"]["positive"]["caption"]
 
 
 def test_a_strategy_at_chance_level_offers_no_maps() -> None:
@@ -216,15 +221,36 @@ def test_a_strategy_at_chance_level_offers_no_maps() -> None:
     assert not card["checks"]
 
 
-def test_a_strategy_without_a_trace_is_listed_but_cannot_be_selected() -> None:
+def test_a_strategy_without_a_trace_is_listed_without_an_answer() -> None:
     cards = (
         StrategyCard("late", "late", parameters=412_000, validation_accuracy=0.71, interval=(0.68, 0.74)),
         StrategyCard("early", "early"),
     )
-    sent = built(trace("early"), cards=cards, selected="late")
-    assert sent["strategy"] == "early"
+    sent = built(trace("early"), cards=cards)
     assert sent["strategies"][0]["prediction"] is None
+    assert sent["strategies"][0]["attributions"] == []
     assert sent["strategies"][0]["facts"] == ["val 0.71 [0.68, 0.74]", "412 k parameters"]
+
+
+def test_every_class_has_its_ledger_and_the_check_of_its_sum() -> None:
+    (card,) = built(trace())["strategies"]
+    assert {name: account["target"] for name, account in card["ledgers"].items()} == {c: c for c in CLASSES}
+    assert all(account["check"]["passed"] for account in card["ledgers"].values())
+    assert [check["name"] for check in card["checks"]] == ["attention matters"]
+
+
+def test_parts_of_one_map_by_two_methods_become_one_map() -> None:
+    text = Attribution("integrated_gradients", "input", "positive", {"text": np.ones(4)}, "masked words", 0.0, 0.001)
+    image = Attribution("occlusion", "input", "positive", {"image": np.ones(6)}, "mean colour")
+    again = Attribution("occlusion", "input", "positive", {"text": np.zeros(4)}, "masked words")
+    other = Attribution("occlusion", "input", "neutral", {"image": np.ones(6)}, "mean colour")
+    (card,) = built(trace(attributions=()), more={"early": (text, image, again, other)})["strategies"]
+    assert [sorted(a["scores"]) for a in card["attributions"]] == [["image", "text"], ["text"], ["image"]]
+    whole = card["attributions"][0]
+    assert whole["method"] == "integrated gradients (text), occlusion (image)"
+    assert whole["baseline"] == "masked words, mean colour"
+    assert whole["error"] == 0.001
+    assert whole["check"]["name"] == "completeness input"
 
 
 def test_an_answer_that_is_not_finite_never_becomes_a_class() -> None:
@@ -248,10 +274,21 @@ def test_axes_shared_by_strategies_are_sent_once_and_boxes_are_shares_of_the_pic
     assert patches["spans"][5] == pytest.approx([2 / 3, 0.5, 1.0, 1.0], abs=1e-5)
 
 
-def test_the_revision_names_the_content_and_not_the_selection() -> None:
+def test_the_revision_names_the_record_and_the_stage_all_that_came() -> None:
     first = built(trace())
-    assert built(trace(), token="text:2", view="attribution")["revision"] == first["revision"]
+    later = Attribution("occlusion", "fusion", "neutral", {"text": np.ones(4)}, "mean")
+    more = built(trace(), more={"early": (later,)}, similar={"near": {}, "records": {}})
+    assert more["revision"] == first["revision"]
+    assert more["stage"] != first["stage"]
+    assert len(more["strategies"][0]["attributions"]) == 2
     assert built(trace(notes=("cut",)))["revision"] != first["revision"]
+
+
+def test_the_part_of_a_clip_that_is_not_heard_is_not_sent_but_counted() -> None:
+    long = np.zeros(5 * RATE, np.float32)
+    sent = built(trace(), clip_samples=long)
+    assert sent["audio"]["seconds"] == 1.0
+    assert sent["audio"]["whole"] == 5.0
 
 
 def test_a_flag_that_is_also_a_note_is_shown_once() -> None:
@@ -262,7 +299,7 @@ def test_a_flag_that_is_also_a_note_is_shown_once() -> None:
 
 
 def test_the_board_knows_what_the_model_reads_and_the_record_has() -> None:
-    made = trace(present=("text", "image"), ledger=account({"text": 1.0, "image": 0.5}))
+    made = trace(present=("text", "image"), ledgers=every_class({"text": 1.0, "image": 0.5}))
     assert built(made, clip_samples=None, clip_rate=None, mel=None)["reads"] == ["text", "image"]
     assert built(trace())["reads"] == ["text", "image", "audio"]
 

@@ -15,6 +15,7 @@ from streamlit.web import cli
 
 from dashboard import session
 from dashboard.__main__ import main
+from dashboard.inspection import classes_left, explain_classes, inspect_record
 from fusion_core import trace
 from fusion_core.errors import RecordError
 from tests.conftest import ROOT, SAMPLES
@@ -25,21 +26,27 @@ def opened(monkeypatch, *arguments):
     return AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120).run()
 
 
+def picker(app):
+    """Return the record picker: its key changes each time another control moves it."""
+    (found,) = [box for box in app.selectbox if str(box.key).startswith("record · ")]
+    return found
+
+
 def test_inspect_opens_on_the_samples_with_a_wrong_record_first(monkeypatch):
     app = opened(monkeypatch)
     assert not app.exception
     assert app.selectbox(key="model").options == ["feedback", "scene_qa"]
-    picker = app.selectbox(key="record feedback")
-    assert picker.options[0].startswith("✗")
-    assert picker.options[-1].startswith("✓")
-    assert re.search(r"late: \d+ of 300 wrong, those first$", picker.label.replace("\\", ""))
+    records = picker(app)
+    assert records.options[0].startswith("✗")
+    assert records.options[-1].startswith("✓")
+    assert re.search(r"late: \d+ of 300 wrong, those first$", records.label.replace("\\", ""))
 
 
 def test_the_other_model_can_be_picked(monkeypatch):
     app = opened(monkeypatch)
     app.selectbox(key="model").set_value(1).run()
     assert not app.exception
-    assert app.selectbox(key="record scene_qa").options[0].startswith("✗")
+    assert picker(app).options[0].startswith("✗")
 
 
 def test_a_model_without_records_asks_for_an_upload(monkeypatch, tmp_path):
@@ -128,14 +135,14 @@ def four_records(tmp_path):
 def test_a_set_without_answers_can_be_answered_so_that_wrong_ones_stand_first(monkeypatch, four_records):
     app = opened(monkeypatch, "--model", SAMPLES / "bundles" / "feedback", "--records", four_records)
     assert not app.exception
-    before = app.selectbox(key="record feedback unanswered")
+    before = picker(app)
     assert before.label.endswith("not answered yet")
     assert all(line.startswith("·") for line in before.options)
     offer = app.button(key="answer all")
     assert offer.label == "Answer all 4 records"
     offer.click().run()
     assert not app.exception
-    after = app.selectbox(key="record feedback")
+    after = picker(app)
     assert "of 4 wrong" in after.label
     marks = [line[0] for line in after.options]
     assert len(marks) == 4
@@ -156,9 +163,54 @@ def test_a_strategy_that_answers_with_nan_leaves_the_others_their_answers(monkey
     monkeypatch.setattr(trace, "trace_prepared", broken)
     bundle = SAMPLES / "bundles" / "scene_qa"
     record = session.record_set(str(SAMPLES / "scene_qa" / "test")).records[0]
-    found = session.inspection.__wrapped__(str(bundle), "a broken strategy", "fusion", None, record)
+    found = inspect_record(session.model(str(bundle)), record)
     assert found.failures == {"late": "late answered with NaN or infinity"}
     assert [t.strategy for t in found.traces] == ["concat", "early", "cross_attention"]
+
+
+def test_what_fills_in_later_is_every_other_class_the_likely_ones_first():
+    loaded = session.model(str(SAMPLES / "bundles" / "scene_qa"))
+    found = inspect_record(loaded, session.record_set(str(SAMPLES / "scene_qa" / "test")).records[0])
+    left = classes_left(loaded, found)
+    likely = [max(t.prediction.probabilities[loaded.classes.index(name)] for t in found.traces) for name in left]
+    assert likely == sorted(likely, reverse=True)
+    more = explain_classes(loaded, found, left)
+    for trace_ in found.traces:
+        explained = [a.target for a in (*trace_.attributions, *more[trace_.strategy])]
+        assert sorted(explained) == sorted(loaded.classes)
+        assert {a.seam for a in more[trace_.strategy]} == {"fusion"}
+        assert all(a.error <= 0.05 for a in more[trace_.strategy])
+
+
+def test_the_next_record_can_be_stepped_to(monkeypatch):
+    app = opened(monkeypatch)
+    first, options = picker(app).value, picker(app).options
+    app.button(key="Next record").click().run()
+    assert not app.exception
+    assert picker(app).value != first
+    assert picker(app).value in options[1]
+    app.button(key="Previous record").click().run()
+    assert picker(app).value == first
+
+
+def test_a_link_to_somebody_elses_upload_says_so_and_shows_a_sample(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["app.py"])
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    app.query_params["set"] = "someone-elses"
+    app.query_params["record"] = "upload"
+    app.run()
+    assert not app.exception
+    assert "seen only in the browser that made them" in app.warning[0].value
+    assert not app.info
+    assert picker(app).value.startswith("fb-test-")
+
+
+def test_a_link_to_a_record_that_is_not_there_says_so(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["app.py"])
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    app.query_params["record"] = "no-such-record"
+    app.run()
+    assert "which is not in this set" in app.info[0].value
 
 
 def test_media_the_model_does_not_read_are_not_decoded(monkeypatch, four_records):

@@ -1,0 +1,118 @@
+"""What is worked out about the record on the screen: first what is seen at once, then what fills in behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from dashboard.views.similar import Glimpse, Near, similar
+from fusion_core.errors import RecordError
+from fusion_core.model import FusedModel
+from fusion_core.neighbours import FusedIndex
+from fusion_core.reading.bounded import decode_audio, decode_image
+from fusion_core.reading.clips import Clip
+from fusion_core.reading.media import read_media
+from fusion_core.reading.records import RecordSet
+from fusion_core.trace import Question, attribute, trace_strategies
+from fusion_core.types import Attribution, Failure, Inputs, Record, Tokens, Trace
+
+NEIGHBOURS = 5
+Attributions = dict[str, tuple[Attribution, ...]]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A record under every strategy, with its media as they are shown; `failures` says why a strategy has no answer."""
+
+    inputs: Inputs
+    tokens: Mapping[str, Tokens]
+    traces: tuple[Trace, ...]
+    failures: dict[str, str]
+    picture: np.ndarray | None
+    clip: Clip | None
+    mel: np.ndarray | None
+
+
+def inspect_record(model: FusedModel, record: Record) -> Inspection:
+    """Trace a record under every strategy, its own answers and its true class explained at the fusion seam.
+
+    Raises RecordError when the record cannot be read, or no strategy has a finite answer.
+    """
+    inputs, tokens = model.encode_record(record)
+    truth = (record.label,) if record.label in model.classes else ()
+    found = trace_strategies(model, record, inputs, tokens, model.strategies, Question(also=truth))
+    failures = {str(f.strategy): f for f in found if isinstance(f, Failure)}
+    if len(failures) == len(found):
+        first = next(iter(failures.values()))
+        raise RecordError(first.message, first.code, record.id)
+    image = record.image if "image" in model.modalities else None
+    clip = record.audio if "audio" in model.modalities else None
+    audio = inputs.modalities.get("audio")
+    return Inspection(
+        inputs=inputs,
+        tokens=tokens,
+        traces=tuple(trace for trace in found if isinstance(trace, Trace)),
+        failures={name: failure.message for name, failure in failures.items()},
+        picture=decode_image(read_media(image), image.name).pixels if image else None,
+        clip=decode_audio(read_media(clip), clip.name) if clip else None,
+        mel=audio.values[0].numpy() if clip and audio is not None else None,
+    )
+
+
+def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:
+    """Return the classes not explained under every strategy yet, those that any strategy finds likely first."""
+    likely = np.max([trace.prediction.probabilities for trace in found.traces], axis=0)
+    done = set.intersection(*({a.target for a in trace.attributions} for trace in found.traces))
+    ranked = np.argsort(-likely, kind="stable")
+    return tuple(model.classes[i] for i in ranked if model.classes[i] not in done)
+
+
+def explain_classes(model: FusedModel, found: Inspection, classes: Sequence[str]) -> Attributions:
+    """Attribute classes at the fusion seam under every strategy that has not yet, so that any may be chosen."""
+    return {
+        trace.strategy: tuple(
+            attribution
+            for name in classes
+            if name not in {a.target for a in trace.attributions}
+            for attribution in attribute(model, found.inputs, found.tokens, trace.strategy, name, Question())
+        )
+        for trace in found.traces
+    }
+
+
+def explain_at_input(model: FusedModel, found: Inspection, strategy: str, target: str) -> tuple[Attribution, ...]:
+    """Attribute one class of one strategy on what was written, seen and heard: seconds, so only when asked for."""
+    return attribute(model, found.inputs, found.tokens, strategy, target, Question(seam="input"))
+
+
+def similar_to(
+    model: FusedModel, found: Inspection, index: FusedIndex, answers: pd.DataFrame | None, records: RecordSet
+) -> dict[str, Any]:
+    """Find the nearest records of an answered set in each strategy's fused space, with what is shown of them."""
+    near: list[Near] = []
+    for trace in found.traces:
+        with torch.no_grad():
+            vector = model.embed(found.tokens, trace.strategy)[1][0].float().numpy()
+        neighbours = index.nearest(trace.strategy, vector, NEIGHBOURS, trace.record.id)
+        near += [Near(trace.strategy, neighbour.id, neighbour.similarity) for neighbour in neighbours]
+    named = {n.id for n in near}
+    glimpses = {r.id: _glimpse(r, model.modalities) for r in records.records if r.id in named}
+    return similar([n for n in near if n.id in glimpses], glimpses, answers)
+
+
+def _glimpse(record: Record, modalities: Sequence[str]) -> Glimpse:
+    """Decode what is shown of a record; a file that cannot be read is left out."""
+    pixels, clip = None, None
+    with suppress(RecordError):
+        if record.image and "image" in modalities:
+            pixels = decode_image(read_media(record.image), record.image.name).pixels
+    with suppress(RecordError):
+        if record.audio and "audio" in modalities:
+            clip = decode_audio(read_media(record.audio), record.audio.name)
+    return Glimpse(record, pixels, clip.samples if clip else None, clip.rate if clip else 0)

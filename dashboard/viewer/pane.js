@@ -1,0 +1,83 @@
+// One pane: the lanes of one strategy, or of the difference between two.
+
+const WAIT = { fusion: "Working out this class: a moment.", input: "Attributing what was written, seen and heard: some seconds." };
+
+class Pane {
+  constructor(board, root, role) {
+    [this.board, this.root, this.role] = [board, root, role];
+    this.chips = [];
+    root.dataset.pane = role;
+  }
+
+  lane = (modality) => this.root.querySelector(`[data-lane="${modality}"]`);
+
+  card() {
+    const { board } = this;
+    return this.role === "beside" ? (board.named(board.ui.beside) ?? board.strategy()) : board.strategy();
+  }
+
+  axis(modality) {
+    const index = this.card().axes?.[modality];
+    return index === undefined ? null : this.board.data.axes[index];
+  }
+
+  // The same token on this pane's axis: strategies may read different tokens.
+  token = (token) => token && this.board.moved(token, this.board.strategy(), this.card());
+  hover = (token) => this.board.hover(token && this.board.moved(token, this.card(), this.board.strategy()));
+  pin(token) {
+    const own = this.board.moved(token, this.card(), this.board.strategy());
+    if (own) this.board.pin(own);
+  }
+
+  // The view asked for where this strategy has it, else the other one.
+  view() {
+    const card = this.card();
+    const offers = { attention: card.groups?.length > 0, attribution: card.attributions?.length > 0 };
+    const { wanted } = this.board.ui;
+    return offers[wanted] ? wanted : offers.attribution ? "attribution" : offers.attention ? "attention" : "none";
+  }
+
+  // The layer chosen by name, else the last one in which a modality reads another.
+  groupIndex() {
+    const groups = this.card().groups ?? [];
+    const named = groups.findIndex((group) => group.label === this.board.ui.layer);
+    const crossing = groups.findLastIndex((group) => group.maps.some((map) => map.query !== map.key));
+    return named >= 0 ? named : Math.max(0, crossing);
+  }
+  group = () => this.card().groups?.[this.groupIndex()];
+
+  attribution() {
+    const { ui } = this.board;
+    const all = (this.card().attributions ?? []).filter((a) => a.target === this.board.target() && a.seam === ui.seam);
+    return all.find((a) => a.method === ui.method) ?? all[0];
+  }
+  waiting = () => WAIT[this.board.ui.seam] ?? WAIT.fusion;
+
+  build() {
+    this.words = undefined;
+    buildImage(this);
+    buildAudio(this);
+  }
+
+  paint() {
+    const head = this.root.querySelector(".pane-head");
+    head.hidden = !this.board.ui.beside;
+    const names = { main: this.card().label, beside: this.card().label, difference: "difference: second minus first" };
+    head.textContent = names[this.role];
+    paintLanes(this);
+    // Rebuilt for other words only: whoever is walking over them by keyboard keeps the place.
+    const words = JSON.stringify(this.axis("text")?.labels ?? null);
+    if (this.words !== words) {
+      this.words = words;
+      buildWords(this);
+    } else foldWords(this);
+  }
+
+  draw() {
+    const look = lookAt(this);
+    paintWords(this, look);
+    drawImage(this, look);
+    drawAudio(this, look);
+    paintLine(this, look);
+  }
+}

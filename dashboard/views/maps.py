@@ -1,0 +1,122 @@
+"""Token axes, attention maps and attributions as the viewer takes them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from dashboard.views import media
+from dashboard.views.labels import say
+from fusion_core.types import AttentionMap, Attribution, Check, TokenAxis
+from fusion_core.verify.sums import completeness
+
+Json = dict[str, Any]
+
+
+class TokenAxes:
+    """Token axes, each sent once however many strategies share it; `picture` gives the pixels its boxes count."""
+
+    def __init__(self, picture: np.ndarray | None) -> None:
+        self.picture = picture
+        self.unique: list[Json] = []
+
+    def index(self, axis: TokenAxis) -> int:
+        """Return where the axis stands in `unique`, adding it when it is new."""
+        described = self._describe(axis)
+        if described not in self.unique:
+            self.unique.append(described)
+        return self.unique.index(described)
+
+    def _describe(self, axis: TokenAxis) -> Json:
+        spans = np.asarray(axis.spans, dtype=float).reshape(len(axis.labels), -1)
+        if axis.kind == "patches" and len(spans):
+            reach = spans[:, 2:].max(axis=0)
+            if self.picture is not None:
+                reach = np.asarray([self.picture.shape[1], self.picture.shape[0]], dtype=float)
+            spans = spans / np.tile(np.maximum(reach, 1e-9), 2)
+        return {
+            "kind": axis.kind,
+            "labels": list(axis.labels),
+            "spans": [[round(float(x), 5) for x in span] for span in spans],
+            "grid": None if axis.grid is None else list(axis.grid),
+        }
+
+
+def attention_groups(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> list[Json]:
+    """Group maps that may share a softmax: by site and layer, layers counted from 1 within their site."""
+    between = [m for m in maps if m.kind == "attention"]
+    keys = list(dict.fromkeys((m.site, m.layer) for m in between))
+    sites = {site: sorted({layer for s, layer in keys if s == site}) for site, _ in keys}
+    return [
+        {
+            "label": f"{say(site, labels)} {sites[site].index(layer) + 1}",
+            "heads": max(m.weights.shape[0] for m in between if (m.site, m.layer) == (site, layer)),
+            "maps": [byte_map(m) for m in between if (m.site, m.layer) == (site, layer)],
+        }
+        for site, layer in keys
+    ]
+
+
+def byte_map(attention: AttentionMap) -> Json:
+    """Return weights as bytes with one scale per row, `weight = byte / 255 * scale`, and each row's exact mass.
+
+    A scale per row keeps the flat rows next to a peaked one; the mass keeps shares free of rounding.
+    """
+    weights = np.nan_to_num(np.asarray(attention.weights, dtype=np.float32), posinf=0.0, neginf=0.0)
+    scale = weights.max(axis=-1, initial=0.0)
+    levels = np.round(weights / np.where(scale > 0, scale, 1.0)[..., None] * 255).astype(np.uint8)
+    return {
+        "query": attention.query,
+        "key": attention.key,
+        "shape": list(weights.shape),
+        "data": media.base64_of(levels),
+        "scale": media.base64_of(scale.astype("<f4")),
+        "mass": media.base64_of(weights.sum(axis=-1).astype("<f4")),
+    }
+
+
+def attributions_json(found: Sequence[Attribution], labels: Mapping[str, str]) -> list[Json]:
+    """Return one map per seam, class and method; parts that explain different modalities of a record become one map.
+
+    At the input seam text and audio are scored by one method and the image by another: the map shows them together.
+    """
+    maps: list[list[Attribution]] = []
+    for attribution in found:
+        whole = next((parts for parts in maps if _completes(parts, attribution)), None)
+        maps.append([attribution]) if whole is None else whole.append(attribution)
+    return [_map_json(parts, labels) for parts in maps]
+
+
+def _completes(parts: Sequence[Attribution], other: Attribution) -> bool:
+    same = (parts[0].seam, parts[0].target) == (other.seam, other.target)
+    return same and not any(set(part.scores) & set(other.scores) for part in parts)
+
+
+def _map_json(parts: Sequence[Attribution], labels: Mapping[str, str]) -> Json:
+    checked = next((check for part in parts if (check := completeness(part))), None)
+    error = next((part.error for part in parts if part.error is not None), None)
+    names = [say(part.method, labels) for part in parts]
+    if len(parts) > 1:
+        read = [" and ".join(say(m, labels) for m in part.scores) for part in parts]
+        names = [f"{name} ({of})" for name, of in zip(names, read, strict=True)]
+    return {
+        "method": ", ".join(names),
+        "seam": parts[0].seam,
+        "target": parts[0].target,
+        "baseline": ", ".join(dict.fromkeys(say(part.baseline, labels) for part in parts)),
+        "error": None if error is None or not math.isfinite(error) else error,
+        "scores": {m: [_short(float(x)) for x in scores] for part in parts for m, scores in part.scores.items()},
+        "check": None if checked is None else check_json(checked, labels),
+    }
+
+
+def check_json(check: Check, labels: Mapping[str, str]) -> Json:
+    """Return one measured statement about an explanation."""
+    return {"name": say(check.name, labels), "passed": check.passed, "sentence": check.sentence}
+
+
+def _short(score: float) -> float | None:
+    return float(f"{score:.4g}") if math.isfinite(score) else None

@@ -1,0 +1,101 @@
+"""What a user does, as small steps that several journeys share."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+
+from PIL import Image
+
+from tests.conftest import SAMPLES
+
+TEST = SAMPLES / "feedback" / "test"
+DIALOG = "[role=dialog]"
+
+
+def number(text: str) -> float:
+    """Read a printed number with its true minus sign."""
+    return float(text.replace("−", "-").replace("+", ""))
+
+
+def swap(visit, name: str) -> None:
+    """Choose a strategy and wait until the board shows it."""
+    visit.page.click(f'[data-strategy="{name}"]')
+    visit.page.wait_for_selector(f'[data-strategy="{name}"][aria-checked="true"]')
+
+
+def choose(visit, control: str, value: str) -> None:
+    """Choose from one of the board's lists."""
+    visit.page.locator(f'[data-testid="{control}"]').select_option(value)
+
+
+def open_upload(visit):
+    """Open the upload panel and return it."""
+    visit.page.get_by_role("button", name="Upload").first.click()
+    dialog = visit.page.locator(DIALOG)
+    dialog.get_by_role("button", name="Inspect this record").wait_for()
+    return dialog
+
+
+def drop(visit, key: str, file: dict) -> None:
+    """Give a file to one of the panel's uploaders and wait until it has arrived."""
+    box = visit.page.locator(f".st-key-{key.replace(' ', '-')}")
+    box.locator('[data-testid="stFileUploaderDropzoneInput"]').set_input_files(file)
+    box.locator("[data-testid=stFileChipName]").first.wait_for()
+
+
+def upload(visit, text: str = "", image: dict | None = None, audio: dict | None = None) -> None:
+    """Upload one record."""
+    dialog = open_upload(visit)
+    dialog.get_by_label("Text", exact=True).fill(text)
+    if image:
+        drop(visit, "upload image", image)
+    if audio:
+        drop(visit, "upload audio", audio)
+    dialog.get_by_role("button", name="Inspect this record").click()
+
+
+def upload_set(visit, name: str, data: bytes) -> None:
+    """Upload a record set."""
+    dialog = open_upload(visit)
+    dialog.get_by_role("tab", name="A record set").click()
+    drop(visit, "upload set", {"name": name, "mimeType": "application/octet-stream", "buffer": data})
+    dialog.get_by_role("button", name="Open this record set").click()
+
+
+def shown_record(visit, id: str) -> None:
+    """Wait until the board shows a record."""
+    visit.page.get_by_text(f"record {id}").first.wait_for()
+    visit.settle()
+
+
+def rows(count: int) -> list[dict]:
+    """Return the first rows of the sample test set."""
+    lines = (TEST / "metadata.jsonl").read_text("utf-8").splitlines()[:count]
+    return [json.loads(line) for line in lines]
+
+
+def picture_file(name: str = "reaction.png") -> dict:
+    """Return a sample picture as a file to drop."""
+    buffer = io.BytesIO()
+    Image.open(TEST / rows(1)[0]["image_file_name"]).save(buffer, "PNG")
+    return {"name": name, "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def damaged_set() -> bytes:
+    """Return a zip of six rows: two whole, one without a readable image, three refused."""
+    given = rows(6)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for place, row in enumerate(given):
+            for column in ("image_file_name", "audio_file_name"):
+                if row.get(column):
+                    data = (TEST / row[column]).read_bytes()
+                    cut = place == 1 and column == "image_file_name"
+                    archive.writestr(row[column], data[:40] if cut else data)
+        given[2]["image_file_name"] = "../../secret.png"
+        given[3]["audio_file_name"] = "https://example.invalid/a.ogg"
+        lines = [json.dumps(row) for row in given[:5]] + ['{"id": "=cut']
+        archive.writestr("metadata.jsonl", "\n".join(lines))
+    return buffer.getvalue()
