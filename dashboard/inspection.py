@@ -39,6 +39,12 @@ class Inspection:
     mel: np.ndarray | None
 
 
+def content_key(record: Record) -> str:
+    """Name a record by its content: two records with the same id and other media differ."""
+    media = [m.sha256 if m else "" for m in (record.image, record.audio)]
+    return "|".join((record.id, record.text or "", record.label or "", *media, *record.flags))
+
+
 def inspect_record(model: FusedModel, record: Record) -> Inspection:
     """Trace a record under every strategy, its own answers and its true class explained at the fusion seam.
 

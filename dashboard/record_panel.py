@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import session, viewer
-from dashboard.inspection import Inspection, classes_left
+from dashboard.inspection import Inspection, classes_left, content_key
 from dashboard.options import Workplace
 from dashboard.session import OpenSet
 from dashboard.viewer import Selection
 from dashboard.views.board import StrategyCard
-from dashboard.views.labels import LEVELS, NO_ATTENTION, say
+from dashboard.views.labels import LEVELS, NO_ATTENTION, say, waiting
 from fusion_core.model import FusedModel
 from fusion_core.types import Attribution, Record
 
@@ -38,11 +38,15 @@ def record_panel(
     place: Workplace, loaded: FusedModel, opened: OpenSet, record: Record, order: list[str], presenting: bool
 ) -> None:
     """Show a record under every strategy; `order` lists the records a presenter walks through."""
-    folder, key = str(place.model), session.content_key(record)
+    folder, key = str(place.model), content_key(record)
+    # One place for what is said meanwhile: the board must stay the second element, or it would be mounted anew.
+    meanwhile = st.empty()
     # A board that stands pales while it waits; before the first one a sentence says what is being done.
-    first = st.spinner(TRACING) if not viewer.stands(BOARD) else nullcontext()
-    with first:
+    if viewer.stands(BOARD):
         found = session.inspection(folder, key, record)
+    else:
+        with meanwhile, st.spinner(TRACING):
+            found = session.inspection(folder, key, record)
     now = selection(loaded, record.id)
     left = classes_left(loaded, found)
     fills = session.fills(folder + key)
@@ -50,7 +54,7 @@ def record_panel(
     near = session.similar_records(folder, key, compared.key, found, compared) if fills and compared else None
     asked = _asked_at_input(found, now)
     stage = f"{fills} {compared and compared.key} {asked}"
-    more = _more_attributions(folder, key, found, left[: fills * A_FEW], asked)
+    more = _more_attributions(folder, key, found, left[: fills * A_FEW], asked, meanwhile)
     cards = [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
     content = session.board_content(folder, key, stage, found, cards, more, near)
     upload = opened.key if opened.upload else ""
@@ -62,7 +66,7 @@ def record_panel(
         "link": {"model": place.name, "record": record.id, "set": upload},
     }
     ask = partial(_answer_request, folder + key, opened, compared, order, record.id)
-    shown = viewer.show(content | around, BOARD, now, lambda: None, ask)
+    shown = viewer.show(content, around, BOARD, now, lambda: None, ask)
     screen = "present" if presenting else "inspect"
     session.write_link(model=place.name, set=upload, record=record.id, screen=screen, **shown.for_link())
 
@@ -76,7 +80,12 @@ def _asked_at_input(found: Inspection, now: Selection) -> list[tuple[str, str]]:
 
 
 def _more_attributions(
-    folder: str, key: str, found: Inspection, classes: tuple[str, ...], at_input: list[tuple[str, str]]
+    folder: str,
+    key: str,
+    found: Inspection,
+    classes: tuple[str, ...],
+    at_input: list[tuple[str, str]],
+    meanwhile: DeltaGenerator,
 ) -> dict[str, tuple[Attribution, ...]]:
     """Return the attributions that came after the first paint, each computed once."""
     more: dict[str, tuple[Attribution, ...]] = {}
@@ -84,7 +93,10 @@ def _more_attributions(
         for strategy, few in session.classes_explained(folder, key, classes[start : start + A_FEW], found).items():
             more[strategy] = more.get(strategy, ()) + few
     for strategy, target in at_input:
-        more[strategy] = more.get(strategy, ()) + session.at_input(folder, key, strategy, target, found)
+        done = session.at_input(folder, key, strategy, target, found, lambda ahead: meanwhile.caption(waiting(ahead)))
+        more[strategy] = more.get(strategy, ()) + done
+    if at_input:
+        meanwhile.empty()
     return more
 
 

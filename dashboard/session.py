@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from dashboard.inspection import (
 from dashboard.options import Workplace, workplaces
 from dashboard.turns import Turns
 from dashboard.uploads import Shelf, Upload, browser_of
-from dashboard.views.board import StrategyCard, payload
+from dashboard.views.board import Board, StrategyCard, payload
 from dashboard.views.labels import LABELS
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
@@ -177,13 +178,20 @@ def classes_explained(model_folder: str, key: str, classes: tuple[str, ...], _fo
         return explain_classes(model(model_folder), _found, classes)
 
 
-@st.cache_resource(max_entries=64, scope="session", show_spinner="Attributing at the input seam: some seconds.")
-def at_input(model_folder: str, key: str, strategy: str, target: str, _found: Inspection) -> tuple[Attribution, ...]:
-    """Attribute one class of one strategy at the input seam."""
-    waiting = st.empty()
-    with turns().take(lambda ahead: waiting.caption(f"Waiting: {ahead} heavy job(s) ahead of yours.")):
-        waiting.empty()
-        return explain_at_input(model(model_folder), _found, strategy, target)
+def at_input(
+    model_folder: str, key: str, strategy: str, target: str, found: Inspection, waiting: Callable[[int], object]
+) -> tuple[Attribution, ...]:
+    """Attribute one class of one strategy at the input seam, kept while its record is open.
+
+    Not a cached function: while it waits for its turn it says so on the screen, which a cache would say again.
+    """
+    kept = recall("at input")
+    done = kept[1] if isinstance(kept, tuple) and kept[0] == model_folder + key else {}
+    if (strategy, target) not in done:
+        with turns().take(waiting):
+            done[strategy, target] = explain_at_input(model(model_folder), found, strategy, target)
+    remember("at input", (model_folder + key, done))
+    return done[strategy, target]
 
 
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)
@@ -204,10 +212,10 @@ def board_content(
     _cards: Sequence[StrategyCard],
     _more: Attributions,
     _similar: dict[str, Any] | None,
-) -> dict[str, Any]:
-    """Return what the board shows of an inspection; `stage` names how much of it is there."""
+) -> Board:
+    """Return what the board shows of an inspection, written out once; `stage` names how much of it is there."""
     clip = _found.clip
-    return payload(
+    whole = payload(
         _found.traces,
         picture=_found.picture,
         clip_samples=clip.samples if clip else None,
@@ -218,12 +226,7 @@ def board_content(
         more=_more,
         similar=_similar,
     )
-
-
-def content_key(record: Record) -> str:
-    """Name a record by its content: two records with the same id and other media differ."""
-    media = [m.sha256 if m else "" for m in (record.image, record.audio)]
-    return "|".join((record.id, record.text or "", record.label or "", *media, *record.flags))
+    return Board(whole["revision"], whole["stage"], json.dumps(whole).encode())
 
 
 # --- session state and the address ----------------------------------------------------------------------------------

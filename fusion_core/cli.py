@@ -161,7 +161,7 @@ def run_trace(given: argparse.Namespace) -> int:
     from fusion_core.types import Failure
 
     model = _open(given)
-    question = Question(given.method, given.seam, given.target, given.policy)
+    question = Question(given.method, given.seam, given.target, policy=given.policy)
     strategies = chosen_strategies(model, given.strategy)
     rows = read(given.records)
     refused = next((r for r in rows.refusals if r.id == given.id), None)

@@ -12,7 +12,7 @@ from dashboard.record_panel import record_panel, selection
 from dashboard.screens.upload import offer_upload, show_what_was_read
 from dashboard.session import OpenSet
 from dashboard.views.escape import markdown_safe
-from dashboard.views.labels import METHODS, NOT_YOURS, say
+from dashboard.views.labels import METHODS, NOT_YOURS, say, waiting
 from dashboard.views.picker import picker, refusals, tally
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
@@ -113,7 +113,7 @@ def _offer_answers(place: Workplace, opened: OpenSet) -> None:
         str(place.model),
         opened,
         lambda done, of: beside.progress(done / of, text=f"Answered {done:,} of {of:,} records."),
-        lambda ahead: beside.caption(f"Waiting: {ahead} heavy job(s) ahead of yours."),
+        lambda ahead: beside.caption(waiting(ahead)),
     )
     session.go_to(opened, "")  # open on the first of the wrong ones
     st.rerun()

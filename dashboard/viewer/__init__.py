@@ -1,11 +1,13 @@
 """The board: one component that shows a record under every strategy and answers hovers and swaps by itself.
 
 The server sends everything once; the browser reports back what was chosen. Streamlit does not send an unchanged
-payload again, so `show` keeps the bytes of a record's payload the same while the user clicks about in it.
+message again, so `show` keeps its bytes the same while the user clicks about in a record. It is bytes, and not a
+dictionary, because Streamlit writes, parses and sorts a dictionary three times in every run.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import session
+from dashboard.views.board import Board
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -78,7 +81,8 @@ class Selection:
 
 
 def show(
-    payload: Mapping[str, Any],
+    board: Board,
+    around: Mapping[str, Any],
     key: str,
     asked: Selection,
     on_change: Callable[[], None],
@@ -86,20 +90,22 @@ def show(
 ) -> Selection:
     """Mount the board and return what is chosen on it.
 
+    board: the record. around: what stands around it and may change while it is shown, as JSON.
     asked: what to open with, and where to move when it asks for something else than before and than what is chosen.
     `on_change` and `on_ask` run before the next run of the script; `request(key)` says what was asked for.
     """
     clicked = chosen(key)
     memory = _remembered(key) or {"revision": None, "asked": None, "seed": None, "push": 0}
-    fresh = memory["revision"] != payload["revision"]
+    fresh = memory["revision"] != board.revision
     moved = asked != (clicked or memory["seed"]) and (clicked is None or asked != memory["asked"])
     if fresh or moved:
-        memory = {"revision": payload["revision"], "seed": asked, "push": memory["push"] + 1}
+        memory = {"revision": board.revision, "seed": asked, "push": memory["push"] + 1}
     memory = memory | {"asked": asked, "moves": session.moves()}
     session.remember(_memory(key), memory)
     seed: Selection = memory["seed"]
-    data = dict(payload) | {"seed": asdict(seed), "epoch": _epoch(memory)}
-    _board(key=key, data=data, on_selection_change=on_change, on_ask_change=on_ask)
+    head = {"revision": board.revision, "stage": board.stage, "seed": asdict(seed), "epoch": _epoch(memory), **around}
+    message = json.dumps(head).encode() + b"\n" + board.body
+    _board(key=key, data=message, on_selection_change=on_change, on_ask_change=on_ask)
     return chosen(key) or seed
 
 

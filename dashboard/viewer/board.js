@@ -1,6 +1,8 @@
 // State of one mounted board, what changes it, and the entry point Streamlit calls on every run.
 
 const boards = new WeakMap();
+// What was chosen last on this page: a run that is cut short may take the board away and mount it anew.
+let before = null;
 
 function tokenFrom(text) {
   const [modality, index] = (text || "").split(":");
@@ -12,7 +14,9 @@ class Board {
   constructor(root) {
     this.root = root;
     this.alive = true;
-    this.ui = { hover: null, pin: null, folded: true, zoom: 1 };
+    this.ui = { ...before?.ui, hover: null, pin: null, folded: true, zoom: 1 };
+    [this.seed, this.reported] = [before?.seed, before?.reported];
+    before = this;
     this.panes = [new Pane(this, root.querySelector(".pane"), "main")];
     this.onKey = (event) => onKey(this, event);
     document.addEventListener("keydown", this.onKey);
@@ -55,16 +59,16 @@ class Board {
     this.data = data;
     // What was chosen while this record was on its way stays chosen, unless the server asks for something new.
     const seed = JSON.stringify({ ...data.seed, token: "" });
-    const chosen = [this.seed, this.reported].includes(seed) ? { pin: tokenFrom(data.seed.token) } : this.seeded(data.seed);
+    const kept = [this.seed, this.reported].includes(seed) ? { ...this.selection(), token: data.seed.token } : data.seed;
     this.seed = seed;
-    Object.assign(this.ui, { hover: null, folded: true, zoom: 1 }, chosen);
+    Object.assign(this.ui, { hover: null, folded: true, zoom: 1 }, this.seeded(kept));
     this.told = null;
     loadClip(this);
     buildStrip(this);
     this.arrange();
     this.panes.forEach((pane) => pane.build());
     this.paint();
-    if (this.ui.strategy !== data.seed.strategy) this.tell();
+    if (JSON.stringify({ ...this.selection(), token: "" }) !== seed) this.tell();
     this.fill();
   }
 
@@ -212,9 +216,19 @@ class Board {
   }
 }
 
-export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+// A message is one line of JSON that says what it is, and the record as JSON: read only when it is another one.
+function opened(message, board) {
+  const raw = message instanceof Uint8Array ? message : new Uint8Array(message);
+  const end = raw.indexOf(10);
+  const text = (part) => new TextDecoder().decode(part);
+  const head = JSON.parse(text(raw.subarray(0, end)));
+  if (board.stage !== head.stage) [board.stage, board.content] = [head.stage, JSON.parse(text(raw.subarray(end + 1)))];
+  return { ...board.content, ...head };
+}
+
+export default function ({ data: message, parentElement, setStateValue, setTriggerValue }) {
   const root = parentElement.querySelector(".board");
-  if (!root || !data) return undefined;
+  if (!root || !message) return undefined;
   let board = boards.get(parentElement);
   if (!board || board.root !== root) {
     board?.close();
@@ -223,14 +237,15 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   }
   board.report = setStateValue;
   board.ask = (request) => setTriggerValue("ask", request);
-  const { data: before, epoch } = board;
+  const { data: was, epoch } = board;
+  const data = opened(message, board);
   board.epoch = data.epoch;
   board.melInk = null; // the theme may have changed
-  if (before?.revision !== data.revision || before.presenting !== data.presenting) board.load(data);
+  if (was?.revision !== data.revision || was.presenting !== data.presenting) board.load(data);
   else {
-    if (before.stage !== data.stage || before.complete !== data.complete) board.extend(data);
+    if (was.stage !== data.stage || was.complete !== data.complete) board.extend(data);
     if (epoch !== data.epoch) board.adopt(data);
-    else if (before === board.data) board.paint();
+    else if (was === board.data) board.paint();
   }
   return () => {
     boards.get(parentElement)?.close();

@@ -129,7 +129,7 @@ function paintLanes(pane) {
 const LEGENDS = {
   attention: (look) => ["even share", `${plain(look.most, 1)} \u00d7`],
   attribution: (look) => [signed(-look.most), `${signed(look.most)} logits`],
-  difference: (look) => [signed(-look.most), signed(look.most)],
+  difference: (look) => [signed(-look.most), `${signed(look.most)} ${look.unit}`],
 };
 
 function paintLine(pane, look) {

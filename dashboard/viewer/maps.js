@@ -247,7 +247,8 @@ function differenceLook(pane) {
   const at = token && values[token.modality] ? [{ strong: tokenName(pane, token) }, " ", { strong: signed(values[token.modality][token.index] ?? 0) }, ` ${unit}`] : null;
   const sums = Object.entries(values).flatMap(([m, v], i) => [`${i ? " \u00b7 " : ""}${board.nameOf(m)} `, { strong: signed(total(v)) }]);
   const whole = a.kind === "attribution" ? [...sums, ` ${unit}`] : ["blue: more under the second, orange: less"];
-  return { kind: "difference", unit, values, most, line: [...(at ?? whole), { quiet: ` (${names})` }] };
+  const short = a.kind === "attention" ? "\u00d7 even share" : "logits";
+  return { kind: "difference", unit: short, values, most, line: [...(at ?? whole), { quiet: ` (${names})` }] };
 }
 
 // { kind, values: {modality: numbers}, most: the value of full colour, line }

@@ -42,6 +42,15 @@ class StrategyCard:
     level: str = ""
 
 
+@dataclass(frozen=True)
+class Board:
+    """A payload as it travels: JSON in UTF-8, and the names of the record and of what is there of it."""
+
+    revision: str
+    stage: str
+    body: bytes
+
+
 def payload(
     traces: Sequence[Trace],
     *,

@@ -53,3 +53,8 @@ images there by occlusion).
 def say(name: str, labels: Mapping[str, str] = LABELS) -> str:
     """Return the words for a name: the table's, or the name with spaces."""
     return labels.get(name, name.replace("_", " "))
+
+
+def waiting(ahead: int) -> str:
+    """Return what is said to somebody whose heavy job waits for others."""
+    return f"Waiting: {ahead} heavy {'job' if ahead == 1 else 'jobs'} ahead of yours."

@@ -49,6 +49,7 @@ def test_a_photo_and_a_recorded_note_get_an_answer(visit):
     page = here.open()
     dialog = open_upload(here)
     dialog.get_by_role("radio", name="Take a photo").click()
+    page.wait_for_function("document.querySelector('[role=dialog] video')?.readyState >= 3")
     dialog.get_by_role("button", name="Take Photo").click()
     dialog.get_by_role("button", name="Clear photo").wait_for()
     dialog.get_by_role("radio", name="Record a note").click()
