@@ -14,7 +14,9 @@ from dashboard.options import Workplace
 from dashboard.session import OpenSet
 from dashboard.viewer import Selection
 from dashboard.views.board import StrategyCard
+from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import LEVELS, NO_ATTENTION, say, waiting
+from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
 from fusion_core.types import Attribution, Record
 
@@ -37,7 +39,19 @@ def selection(loaded: FusedModel, record_id: str | None = None) -> Selection:
 def record_panel(
     place: Workplace, loaded: FusedModel, opened: OpenSet, record: Record, order: list[str], presenting: bool
 ) -> None:
-    """Show a record under every strategy; `order` lists the records a presenter walks through."""
+    """Show a record under every strategy; `order` lists the records a presenter walks through.
+
+    What cannot be read or worked out is a sentence in its place: the pickers around it stay.
+    """
+    try:
+        _show(place, loaded, opened, record, order, presenting)
+    except FusionError as error:
+        st.error(markdown_safe(str(error)), icon=":material/report:")
+
+
+def _show(
+    place: Workplace, loaded: FusedModel, opened: OpenSet, record: Record, order: list[str], presenting: bool
+) -> None:
     folder, key = str(place.model), content_key(record)
     # One place for what is said meanwhile: the board must stay the second element, or it would be mounted anew.
     meanwhile = st.empty()

@@ -213,6 +213,17 @@ def test_a_link_to_a_record_that_is_not_there_says_so(monkeypatch):
     assert "which is not in this set" in app.info[0].value
 
 
+def test_a_record_that_cannot_be_read_is_one_sentence_and_the_next_one_opens(monkeypatch, four_records):
+    row = json.loads((four_records / "metadata.jsonl").read_text("utf-8").splitlines()[0])
+    (four_records / row["image_file_name"]).write_bytes(b"no image at all")
+    app = opened(monkeypatch, "--model", SAMPLES / "bundles" / "feedback", "--records", four_records)
+    assert not app.exception
+    assert "is no image by its first bytes" in app.error[0].value.replace("\\", "")
+    app.button(key="Next record").click().run()
+    assert not app.exception
+    assert not app.error
+
+
 def test_media_the_model_does_not_read_are_not_decoded(monkeypatch, four_records):
     rows = [json.loads(line) for line in (four_records / "metadata.jsonl").read_text("utf-8").splitlines()]
     for row in rows:
