@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from dashboard.views import media
+from dashboard.views.board import heard
 from dashboard.views.similar import Glimpse, Near, similar
 from fusion_core.errors import RecordError
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex
 from fusion_core.reading.bounded import decode_audio, decode_image
-from fusion_core.reading.clips import Clip
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
 from fusion_core.trace import Question, attribute, trace_strategies
@@ -28,15 +29,17 @@ Attributions = dict[str, tuple[Attribution, ...]]
 
 @dataclass(frozen=True)
 class Inspection:
-    """A record under every strategy, with its media as they are shown; `failures` says why a strategy has no answer."""
+    """A record under every strategy, with its media as they are shown (small, however large the files were).
+
+    failures: why a strategy has no answer.
+    """
 
     inputs: Inputs
     tokens: Mapping[str, Tokens]
     traces: tuple[Trace, ...]
     failures: dict[str, str]
-    picture: np.ndarray | None
-    clip: Clip | None
-    mel: np.ndarray | None
+    image: dict[str, Any] | None
+    audio: dict[str, Any] | None
 
 
 def content_key(record: Record) -> str:
@@ -57,18 +60,28 @@ def inspect_record(model: FusedModel, record: Record) -> Inspection:
     if len(failures) == len(found):
         first = next(iter(failures.values()))
         raise RecordError(first.message, first.code, record.id)
-    image = record.image if "image" in model.modalities else None
-    clip = record.audio if "audio" in model.modalities else None
-    audio = inputs.modalities.get("audio")
+    traces = tuple(trace for trace in found if isinstance(trace, Trace))
     return Inspection(
         inputs=inputs,
         tokens=tokens,
-        traces=tuple(trace for trace in found if isinstance(trace, Trace)),
+        traces=traces,
         failures={name: failure.message for name, failure in failures.items()},
-        picture=decode_image(read_media(image), image.name).pixels if image else None,
-        clip=decode_audio(read_media(clip), clip.name) if clip else None,
-        mel=audio.values[0].numpy() if clip and audio is not None else None,
+        image=_image(record) if "image" in model.modalities else None,
+        audio=_audio(record, inputs, traces) if "audio" in model.modalities else None,
     )
+
+
+def _image(record: Record) -> dict[str, Any] | None:
+    if record.image is None:
+        return None
+    return media.image(decode_image(read_media(record.image), record.image.name).pixels)
+
+
+def _audio(record: Record, inputs: Inputs, traces: Sequence[Trace]) -> dict[str, Any] | None:
+    if record.audio is None:
+        return None
+    clip = decode_audio(read_media(record.audio), record.audio.name)
+    return heard(clip.samples, clip.rate, inputs.modalities["audio"].values[0].numpy(), traces)
 
 
 def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:

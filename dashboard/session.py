@@ -214,13 +214,10 @@ def board_content(
     _similar: dict[str, Any] | None,
 ) -> Board:
     """Return what the board shows of an inspection, written out once; `stage` names how much of it is there."""
-    clip = _found.clip
     whole = payload(
         _found.traces,
-        picture=_found.picture,
-        clip_samples=clip.samples if clip else None,
-        clip_rate=clip.rate if clip else None,
-        mel=_found.mel,
+        image=_found.image,
+        audio=_found.audio,
         strategies=_cards,
         labels=LABELS,
         more=_more,

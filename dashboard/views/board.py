@@ -54,10 +54,8 @@ class Board:
 def payload(
     traces: Sequence[Trace],
     *,
-    picture: np.ndarray | None,
-    clip_samples: np.ndarray | None,
-    clip_rate: int | None,
-    mel: np.ndarray | None,
+    image: Json | None,
+    audio: Json | None,
     strategies: Sequence[StrategyCard],
     labels: Mapping[str, str],
     more: Mapping[str, Sequence[Attribution]] | None = None,
@@ -65,23 +63,23 @@ def payload(
 ) -> Json:
     """Return everything the board shows of one record, ready for `json.dumps`.
 
-    picture: pixels `uint8 [H, W, 3]` as the axes' boxes count them. clip_samples: `float32 [N]` in -1..1.
-    mel: log-mel `float32 [80, F]` at 100 frames per second. labels: the words on screen for names in the traces.
+    image: see `views.media.image`; the axes' boxes count its pixels. audio: see `heard`.
+    labels: the words on screen for names in the traces.
     more: attributions per strategy beyond those in the traces. similar: see `views.similar`.
     `revision` names the record and its traces; `stage` names all that is there, so that what comes later is noticed.
     """
     if not traces:
         raise ValueError("the board needs at least one trace")
     by_name = {trace.strategy: trace for trace in traces}
-    axes = TokenAxes(picture)
+    axes = TokenAxes(image)
     shown = [_strategy(card, by_name.get(card.name), axes, labels) for card in strategies]
     content: Json = {
         "record": _record(traces[0].record, labels),
         "classes": list(traces[0].prediction.classes),
         "reads": [m for m in MODALITIES if any(m in trace.ledger.contributions for trace in traces)],
         "names": {name: say(name, labels) for name in (*MODALITIES, "cls")},
-        "image": None if picture is None else media.image(picture),
-        "audio": _audio(clip_samples, clip_rate, mel, traces),
+        "image": image,
+        "audio": audio,
         "strategies": shown,
         "axes": axes.unique,
     }
@@ -98,15 +96,14 @@ def _hash(content: Json) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _audio(
-    samples: np.ndarray | None, rate: int | None, mel: np.ndarray | None, traces: Sequence[Trace]
-) -> Json | None:
-    """Return the part of the clip that the encoder hears, and how long the whole is."""
-    if samples is None or not rate:
-        return None
+def heard(samples: np.ndarray, rate: int, mel: np.ndarray | None, traces: Sequence[Trace]) -> Json:
+    """Return the part of a clip that the encoder hears as the viewer takes it, and how long the whole is.
+
+    samples: `float32 [N]` in -1..1. mel: log-mel `float32 [80, F]` at 100 frames per second.
+    """
     ends = [trace.axes["audio"].spans[-1][1] for trace in traces if "audio" in trace.axes]
-    heard = samples[: max(1, round(max(ends) * rate))] if ends else samples
-    return media.audio(heard, rate, mel) | {"whole": len(samples) / rate}
+    part = samples[: max(1, round(max(ends) * rate))] if ends else samples
+    return media.audio(part, rate, mel) | {"whole": len(samples) / rate}
 
 
 def _record(record: Record, labels: Mapping[str, str]) -> Json:

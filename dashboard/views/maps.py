@@ -17,10 +17,10 @@ Json = dict[str, Any]
 
 
 class TokenAxes:
-    """Token axes, each sent once however many strategies share it; `picture` gives the pixels its boxes count."""
+    """Token axes, each sent once however many strategies share it; `image` says how many pixels its boxes count."""
 
-    def __init__(self, picture: np.ndarray | None) -> None:
-        self.picture = picture
+    def __init__(self, image: Json | None) -> None:
+        self.image = image
         self.unique: list[Json] = []
 
     def index(self, axis: TokenAxis) -> int:
@@ -34,8 +34,8 @@ class TokenAxes:
         spans = np.asarray(axis.spans, dtype=float).reshape(len(axis.labels), -1)
         if axis.kind == "patches" and len(spans):
             reach = spans[:, 2:].max(axis=0)
-            if self.picture is not None:
-                reach = np.asarray([self.picture.shape[1], self.picture.shape[0]], dtype=float)
+            if self.image is not None:
+                reach = np.asarray([self.image["width"], self.image["height"]], dtype=float)
             spans = spans / np.tile(np.maximum(reach, 1e-9), 2)
         return {
             "kind": axis.kind,

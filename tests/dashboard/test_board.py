@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from dashboard.views import media
-from dashboard.views.board import StrategyCard, payload
+from dashboard.views.board import StrategyCard, heard, payload
 from dashboard.views.ledger import ledger, printed_sum, readings
 from dashboard.views.maps import byte_map
 from fusion_core.types import (
@@ -46,6 +46,7 @@ AXES = {
     "audio": TokenAxis("frames", ("0.0", "0.5"), ((0.0, 0.5), (0.5, 1.0))),
 }
 RATE = 8_000
+MEL = np.random.default_rng(1).random((80, 100)).astype(np.float32)
 
 
 def account(parts: dict[str, float], base: float = 0.26) -> Ledger:
@@ -113,10 +114,8 @@ def trace(strategy: str = "early", present: tuple[str, ...] = ("text", "image", 
 
 def built(*traces: Trace, cards: tuple[StrategyCard, ...] = (), **changes: object) -> dict[str, object]:
     arguments: dict[str, object] = {
-        "picture": np.zeros((40, 60, 3), np.uint8),
-        "clip_samples": np.sin(np.arange(RATE) / 20).astype(np.float32) * 0.5,
-        "clip_rate": RATE,
-        "mel": np.random.default_rng(1).random((80, 100)).astype(np.float32),
+        "image": media.image(np.zeros((40, 60, 3), np.uint8)),
+        "audio": heard(np.sin(np.arange(RATE) / 20).astype(np.float32) * 0.5, RATE, MEL, traces),
         "strategies": cards or tuple(StrategyCard(t.strategy, t.strategy) for t in traces),
         "labels": {"stream": "blocks"},
     }
@@ -203,7 +202,7 @@ def test_a_ledger_that_is_not_finite_is_not_printed() -> None:
 
 def test_an_absent_modality_has_no_axis_no_scores_and_stays_out_of_the_sum() -> None:
     made = trace(present=("text", "image"), ledgers=every_class({"text": 1.0, "image": 0.5, "audio": 0.0}))
-    sent = built(made, clip_samples=None, clip_rate=None, mel=None)
+    sent = built(made, audio=None)
     (card,) = sent["strategies"]
     assert sent["audio"] is None
     assert sent["record"]["present"] == ["text", "image"]
@@ -262,7 +261,7 @@ def test_an_answer_that_is_not_finite_never_becomes_a_class() -> None:
 def test_the_payload_is_strict_json_with_or_without_media() -> None:
     scores = {"text": np.array([np.nan, np.inf, 0.5, -0.5])}
     odd = trace(attributions=(Attribution("occlusion", "input", "positive", scores, "mean", error=float("nan")),))
-    for sent in (built(odd), built(odd, picture=None, clip_samples=None, clip_rate=None, mel=None)):
+    for sent in (built(odd), built(odd, image=None, audio=None)):
         assert json.loads(json.dumps(sent, allow_nan=False)) == sent
 
 
@@ -286,9 +285,9 @@ def test_the_revision_names_the_record_and_the_stage_all_that_came() -> None:
 
 def test_the_part_of_a_clip_that_is_not_heard_is_not_sent_but_counted() -> None:
     long = np.zeros(5 * RATE, np.float32)
-    sent = built(trace(), clip_samples=long)
-    assert sent["audio"]["seconds"] == 1.0
-    assert sent["audio"]["whole"] == 5.0
+    sent = heard(long, RATE, MEL, [trace()])
+    assert sent["seconds"] == 1.0
+    assert sent["whole"] == 5.0
 
 
 def test_a_flag_that_is_also_a_note_is_shown_once() -> None:
@@ -300,7 +299,7 @@ def test_a_flag_that_is_also_a_note_is_shown_once() -> None:
 
 def test_the_board_knows_what_the_model_reads_and_the_record_has() -> None:
     made = trace(present=("text", "image"), ledgers=every_class({"text": 1.0, "image": 0.5}))
-    assert built(made, clip_samples=None, clip_rate=None, mel=None)["reads"] == ["text", "image"]
+    assert built(made, audio=None)["reads"] == ["text", "image"]
     assert built(trace())["reads"] == ["text", "image", "audio"]
 
 
