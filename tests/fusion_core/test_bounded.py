@@ -179,6 +179,7 @@ def test_the_samples_cover_what_decoding_has_to_say():
     assert len(set(said)) >= 10
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, in this process
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_an_error_comes_with_its_code_and_sentence(kind, pool):
     name = f"{kind} \u202e\n\0\ud800.file"
