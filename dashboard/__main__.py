@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from pathlib import Path
 
 # Sessions share the cores: a thread that waits for another must sleep, not spin (read once, when torch is loaded).
@@ -59,8 +60,16 @@ def main() -> None:
         *(f"--{name}={value}" for name, value in GUARDS.items()),
         "--", *content,
     ]  # fmt: skip
+    threading.Thread(target=_load_libraries, daemon=True).start()
     print(f"Fusion Lens opens at http://{given.address}:{given.port} (stop it with Ctrl+C)", flush=True)
     cli.main()
+
+
+def _load_libraries() -> None:
+    """Load what takes seconds while the browser is still opening."""
+    from dashboard import inspection
+
+    del inspection
 
 
 if __name__ == "__main__":

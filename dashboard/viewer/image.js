@@ -84,14 +84,14 @@ function ring(pen, [x, y, w, h], strong) {
   pen.strokeRect(x + 1, y + 1, w - 2, h - 2);
 }
 
-function printValues(pen, axis, values, width, height) {
+function printValues(pen, axis, values, digits, width, height) {
   const order = [...values.keys()].sort((a, b) => Math.abs(values[b]) - Math.abs(values[a])).slice(0, 5);
   pen.font = `600 11px ${getComputedStyle(pen.canvas).fontFamily}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
   for (const index of order) {
-    const text = signed(values[index]);
-    if (Number(values[index].toFixed(2)) === 0) continue;
+    const text = signed(values[index], digits);
+    if (Number(values[index].toFixed(digits)) === 0) continue;
     const [x, y, w, h] = boxOf(axis.spans[index], width, height);
     const half = pen.measureText(text).width / 2 + 4;
     const cx = Math.min(width - half - 1, Math.max(half + 1, x + w / 2));
@@ -130,7 +130,7 @@ function drawImage(pane, look) {
     pen.strokeRect(x + 3, y + 3, Math.max(1, w - 6), Math.max(1, h - 6));
   });
   const [active, pin] = [pane.token(board.active()), pane.token(board.ui.pin)];
-  if (look.kind !== "attention" && look.values.image && active?.modality === "image") printValues(pen, axis, look.values.image, width, height);
+  if (look.kind !== "attention" && look.values.image && active?.modality === "image") printValues(pen, axis, look.values.image, decimals(look.most), width, height);
   for (const token of [pin, active])
     if (token?.modality === "image" && axis.spans[token.index]) ring(pen, boxOf(axis.spans[token.index], width, height), same(token, pin));
 }

@@ -128,8 +128,8 @@ function paintLanes(pane) {
 
 const LEGENDS = {
   attention: (look) => ["even share", `${plain(look.most, 1)} \u00d7`],
-  attribution: (look) => [signed(-look.most), `${signed(look.most)} logits`],
-  difference: (look) => [signed(-look.most), `${signed(look.most)} ${look.unit}`],
+  attribution: (look) => [signed(-look.most, decimals(look.most)), `${signed(look.most, decimals(look.most))} logits`],
+  difference: (look) => [signed(-look.most, decimals(look.most)), `${signed(look.most, decimals(look.most))} ${look.unit}`],
 };
 
 function paintLine(pane, look) {

@@ -61,7 +61,7 @@ function foldWords(pane) {
 // What stands under a word: how much more than an even share, or a signed score.
 function wordNumber(look, value, alpha) {
   if (look.kind === "attention") return alpha >= 0.1 ? `${plain(value, 1)}\u00d7` : "";
-  return alpha >= 0.04 ? signed(value) : "";
+  return alpha >= 0.04 ? signed(value, decimals(look.most)) : "";
 }
 
 function paintWords(pane, look) {
