@@ -21,7 +21,8 @@ if [ -z "$FUSION_LENS_CHROMIUM" ]; then
   [ "${CI:-}" != true ] || exit 1
 fi
 
-export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false
+# Tests, servers and browsers share the cores: a thread that waits must sleep, not spin.
+export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=PASSIVE
 ruff check .
 ruff format --check .
 mypy
