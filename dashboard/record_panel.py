@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dashboard import session, viewer
 from dashboard.inspection import Inspection, classes_left, content_key
 from dashboard.options import Workplace
-from dashboard.session import OpenSet
+from dashboard.uploads import OpenSet
 from dashboard.viewer import Selection
 from dashboard.views.board import StrategyCard
 from dashboard.views.escape import markdown_safe

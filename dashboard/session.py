@@ -7,7 +7,6 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from dashboard.inspection import (
 )
 from dashboard.options import Workplace, workplaces
 from dashboard.turns import Turns
-from dashboard.uploads import Shelf, Upload, browser_of
+from dashboard.uploads import OpenSet, Shelf, Upload, browser_of
 from dashboard.views.board import Board, StrategyCard, payload
 from dashboard.views.labels import LABELS
 from fusion_core import bundle
@@ -40,16 +39,6 @@ LINK = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
     "beside",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class OpenSet:
-    """The record set being looked at: the operator's folder, or an upload that only its browser may see."""
-
-    key: str
-    name: str
-    records: RecordSet
-    upload: Upload | None = None
 
 
 # --- what the operator named: loaded once for all sessions ---------------------------------------------------------
@@ -285,6 +274,15 @@ def fills(content: str) -> int:
 def fill_more(content: str) -> None:
     """Note that the board asked for more of this record."""
     remember("fills", (content, fills(content) + 1))
+
+
+def kept_order(set_key: str, order: list[str]) -> list[str]:
+    """Return the order in which a presenter began to walk through a set: a swap of strategy must not shuffle it."""
+    kept = recall("order")
+    if isinstance(kept, tuple) and kept[0] == set_key and set(kept[1]) == set(order):
+        return list(kept[1])
+    remember("order", (set_key, order))
+    return order
 
 
 def moves() -> int:

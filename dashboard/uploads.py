@@ -17,7 +17,7 @@ from fusion_core.types import Media, Record, Refusal
 
 Progress = Callable[[int, int], object]
 File = tuple[str, bytes]  # name and content
-KEPT_PER_BROWSER, KEPT_IN_ALL = 8, 64
+KEPT_PER_BROWSER, KEPT_IN_ALL = 4, 24  # each may hold 2 GB on disk
 DECODERS = {"image": decode_image, "audio": decode_audio}
 
 
@@ -38,6 +38,16 @@ class Upload:
     def refused(self) -> int:
         """How many rows did not become a record."""
         return len(self.records.refusals)
+
+
+@dataclass(frozen=True)
+class OpenSet:
+    """The record set being looked at: the operator's folder, or an upload that only its browser may see."""
+
+    key: str
+    name: str
+    records: RecordSet
+    upload: Upload | None = None
 
 
 def one_record(model: FusedModel, text: str, image: File | None, audio: File | None, label: str | None) -> Upload:

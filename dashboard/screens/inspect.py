@@ -10,7 +10,7 @@ from dashboard import session
 from dashboard.options import Workplace
 from dashboard.record_panel import record_panel, selection
 from dashboard.screens.upload import offer_upload, show_what_was_read
-from dashboard.session import OpenSet
+from dashboard.uploads import OpenSet
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import METHODS, NOT_YOURS, say, waiting
 from dashboard.views.picker import picker, refusals, tally
@@ -56,6 +56,7 @@ def _screen(places: list[Workplace]) -> None:
     if chosen is None:
         st.warning("No row of this record set could be read.")
         return
+    session.remember("order", None)  # a presenter begins with the order of this screen
     record_panel(place, loaded, opened, opened.records.find(chosen), order, presenting=False)
     with st.container(key="below"), st.expander("How to read this"):
         st.markdown(METHODS)
@@ -72,7 +73,7 @@ def _pick_record(
         return [], None
     lines = {choice.id: choice.line for choice in choices}
     wanted = asked.get("record", "")
-    if wanted and wanted not in lines:
+    if wanted and wanted not in lines and asked.get("model") in (None, place.name):
         st.info(f"The link asks for record {markdown_safe(wanted)}, which is not in this set; the first one is shown.")
     order = list(lines)
     label = f"{say(strategy)}: {tally(answers, strategy)}{refusals(opened.records.refusals)}"

@@ -29,7 +29,8 @@ def render() -> None:
             st.info("There is no record to present. Open Inspect and upload one.")
             return
         answers, _ = session.answers(str(place.model), opened)
-        order = [choice.id for choice in picker(opened.records.rows, answers, selection(loaded).strategy)]
+        choices = picker(opened.records.rows, answers, selection(loaded).strategy)
+        order = session.kept_order(opened.key, [choice.id for choice in choices])
         wanted = asked.get("record", "")
         record = opened.records.find(wanted if wanted in order else order[0])
         record_panel(place, loaded, opened, record, order, presenting=True)

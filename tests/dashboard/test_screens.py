@@ -47,6 +47,7 @@ def test_the_other_model_can_be_picked(monkeypatch):
     app.selectbox(key="model").set_value(1).run()
     assert not app.exception
     assert picker(app).options[0].startswith("✗")
+    assert not app.info
 
 
 def test_a_model_without_records_asks_for_an_upload(monkeypatch, tmp_path):
