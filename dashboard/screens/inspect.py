@@ -9,11 +9,12 @@ import streamlit as st
 from dashboard import session
 from dashboard.options import Workplace
 from dashboard.record_panel import record_panel, selection
-from dashboard.screens.upload import offer_upload, show_what_was_read
+from dashboard.screens.upload import offer_upload, show_left_out
 from dashboard.uploads import OpenSet
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import METHODS, NOT_YOURS, say, waiting
 from dashboard.views.picker import picker, refusals, tally
+from dashboard.views.summary import summary
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
 
@@ -49,9 +50,9 @@ def _screen(places: list[Workplace]) -> None:
             return
         with second:
             order, chosen = _pick_record(place, loaded, opened, asked)
+    if opened.upload is not None:
+        show_left_out(opened.upload)
     with st.container(key="read", horizontal=True, vertical_alignment="center"):
-        if opened.upload is not None:
-            show_what_was_read(opened.upload)
         _offer_answers(place, opened)
     if chosen is None:
         st.warning("No row of this record set could be read.")
@@ -107,7 +108,8 @@ def _offer_answers(place: Workplace, opened: OpenSet) -> None:
         return
     asked = st.button(f"Answer all {count:,} records", key="answer all", type="tertiary", icon=":material/checklist:")
     beside = st.empty()
-    beside.caption("Then those answered wrong stand first, and similar records can be found.")
+    whole = f"{summary(len(opened.records), 0, 0)} " if opened.upload and not opened.upload.left_out else ""
+    beside.caption(f"{whole}Once answered, the wrong ones stand first and similar records are found.")
     if not asked:
         return
     session.answer_all(

@@ -100,7 +100,7 @@ def _ask_set(loaded: FusedModel) -> None:
     if not upload.records.records:
         with beside.container():
             st.error("No row of this record set could be read.")
-            show_what_was_read(upload)
+            show_left_out(upload)
         return
     _open(upload)
 
@@ -110,12 +110,10 @@ def _open(upload: Upload) -> None:
     st.rerun()
 
 
-def show_what_was_read(upload: Upload) -> None:
-    """Say what was read, what was left out and why, with the list to take away."""
+def show_left_out(upload: Upload) -> None:
+    """Say what of an upload was left out and why, with the list to take away; nothing when all of it was read."""
     rows, left_out = len(upload.records), upload.left_out
     if not left_out:
-        if rows > 1:
-            st.caption(markdown_safe(f"{upload.name} · {summary(rows, 0, 0)}"))
         return
     if rows == 1:
         st.warning(markdown_safe(" ".join(f"{r.message}." for r in left_out) + " The record is shown without it."))
@@ -127,13 +125,8 @@ def show_what_was_read(upload: Upload) -> None:
         st.caption("  \n".join(markdown_safe(reason) for reason in reasons(left_out)))
         st.dataframe(left_out_table(left_out), hide_index=True, width="stretch", height="auto")
         with st.container(horizontal=True):
-            st.download_button(
-                "CSV, safe for spreadsheets", refusals_csv(left_out), "left-out.csv", "text/csv", key="left out csv"
-            )
-            st.download_button(
-                "JSON lines, exact",
-                refusals_jsonl(left_out),
-                "left-out.jsonl",
-                "application/jsonl",
-                key="left out jsonl",
-            )
+            for name, what, suffix, kind in (
+                ("CSV, safe for spreadsheets", refusals_csv(left_out), "csv", "text/csv"),
+                ("JSON lines, exact", refusals_jsonl(left_out), "jsonl", "application/jsonl"),
+            ):
+                st.download_button(name, what, f"left-out.{suffix}", kind, key=f"left out {suffix}", on_click="ignore")

@@ -128,7 +128,7 @@ def test_a_set_with_damaged_members_opens_and_the_account_of_it_can_be_taken_awa
     upload_set(here, "mine.zip", damaged_set())
     account = page.get_by_text("6 rows: 2 read whole, 1 read without a file that is damaged, 3 refused.")
     account.wait_for()
-    here.settle()
+    here.complete()
     account.click()
     with page.expect_download() as taken:
         page.get_by_role("button", name="JSON lines, exact").click()
