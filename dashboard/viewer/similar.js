@@ -58,6 +58,10 @@ function paintSimilar(board) {
   const { similar } = board.data;
   const card = board.strategy();
   const list = board.root.querySelector(".near-list");
+  // Rebuilt for another strategy or more data only: whoever tabs through the cards keeps the place.
+  const shown = `${board.data.revision} ${board.data.stage} ${board.data.compared.done} ${card.name}`;
+  if (list.dataset.shown === shown) return;
+  list.dataset.shown = shown;
   const near = similar?.near[card.name] ?? [];
   board.root.querySelector(".near-caption").textContent = near.length
     ? `nearest in the fused space of ${card.label} \u00b7 cosine of centred vectors${board.data.compared.set ? ` \u00b7 from ${board.data.compared.set}` : ""}`
