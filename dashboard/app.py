@@ -16,10 +16,10 @@ STARTING = "Starting: the first visit loads the libraries."
 def inspect_screen() -> None:
     """Import inside: torch takes seconds, and the page says so instead of staying blank."""
     with st.spinner(STARTING):
-        from dashboard import session
+        from dashboard import state
         from dashboard.screens import inspect
-    if session.arrives_at("present"):
-        st.switch_page(PRESENT, query_params=session.link())
+    if state.arrives_at("present"):
+        st.switch_page(PRESENT, query_params=state.link())
     inspect.render()
 
 

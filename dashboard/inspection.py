@@ -111,15 +111,23 @@ def explain_at_input(model: FusedModel, found: Inspection, strategy: str, target
 
 
 def similar_to(
-    model: FusedModel, found: Inspection, index: FusedIndex, answers: pd.DataFrame | None, records: RecordSet
+    model: FusedModel,
+    found: Inspection,
+    index: FusedIndex,
+    answers: pd.DataFrame | None,
+    records: RecordSet,
+    leave_out_id: str | None,
 ) -> dict[str, Any]:
-    """Find the nearest records of an answered set in each strategy's fused space, with what is shown of them."""
+    """Find the nearest records of an answered set in each strategy's fused space, with what is shown of them.
+
+    Only those on the record's own side of the set's mean, cosine above 0: what is left of a small set is not similar.
+    """
     near: list[Near] = []
     for trace in found.traces:
         with torch.no_grad():
             vector = model.embed(found.tokens, trace.strategy)[1][0].float().numpy()
-        neighbours = index.nearest(trace.strategy, vector, NEIGHBOURS, trace.record.id)
-        near += [Near(trace.strategy, neighbour.id, neighbour.similarity) for neighbour in neighbours]
+        neighbours = index.nearest(trace.strategy, vector, NEIGHBOURS, leave_out_id)
+        near += [Near(trace.strategy, n.id, n.similarity) for n in neighbours if n.similarity > 0]
     named = {n.id for n in near}
     glimpses = {r.id: _glimpse(r, model.modalities) for r in records.records if r.id in named}
     return similar([n for n in near if n.id in glimpses], glimpses, answers)

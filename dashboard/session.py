@@ -1,4 +1,4 @@
-"""Every cache, all session state and all query parameters of the dashboard."""
+"""Every cache of the dashboard."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import json
 import secrets
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import streamlit as st
@@ -16,29 +18,33 @@ import streamlit as st
 from dashboard.inspection import (
     Attributions,
     Inspection,
+    content_key,
     explain_at_input,
     explain_classes,
     inspect_record,
     similar_to,
 )
 from dashboard.options import Workplace, workplaces
+from dashboard.state import recall, remember
 from dashboard.turns import Turns
-from dashboard.uploads import OpenSet, Shelf, Upload, browser_of
+from dashboard.uploads import File, OpenSet, Shelf, Upload, browser_of, nothing_read, one_record, readable_part
+from dashboard.uploads import record_set as checked_set
 from dashboard.views.board import Board, StrategyCard, payload
 from dashboard.views.labels import LABELS
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
+from fusion_core.errors import RecordError
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex, build_index, load_index
+from fusion_core.reading.pool import reading_for
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.types import Attribution, Failure, Record
 
 CHUNK = 16
-LINK = (
-    "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
-    "beside",
-)  # fmt: skip
+ENOUGH = 20  # records a set needs, for similar ones to be looked for in it
+
+T = TypeVar("T")
 
 
 # --- what the operator named: loaded once for all sessions ---------------------------------------------------------
@@ -103,6 +109,25 @@ def keep_upload(upload: Upload) -> str:
     return _shelf().keep(browser(), upload)
 
 
+def own_files(opened: OpenSet | None = None) -> AbstractContextManager[None]:
+    """Read files of an upload, this one or a new one, in processes that read for no other browser."""
+    return reading_for("" if opened and not opened.upload else browser())
+
+
+def uploaded_record(loaded: FusedModel, text: str, image: File | None, audio: File | None, label: str | None) -> Upload:
+    """Make a record of its parts; raises RecordError when there are none, or none can be read."""
+    with own_files():
+        return one_record(loaded, text, image, audio, label)
+
+
+def uploaded_set(
+    loaded: FusedModel, file: File, progress: Callable[[int, int], object], waiting: Callable[[int], object]
+) -> Upload:
+    """Read and check a record set, a few rows at a time; raises CallError when it cannot be read as a whole."""
+    with own_files():
+        return checked_set(loaded, file, progress, lambda: turns().take(waiting))
+
+
 def open_set(place: Workplace, key: str) -> OpenSet | None:
     """Return the upload `key` of this browser, else the records that came with the model; None without either."""
     upload = _shelf().find(browser(), key) if key else None
@@ -111,6 +136,27 @@ def open_set(place: Workplace, key: str) -> OpenSet | None:
     if place.records is None:
         return None
     return OpenSet(str(place.records), place.records.name, record_set(str(place.records)))
+
+
+@st.cache_resource(max_entries=96, scope="session", show_spinner=False)
+def _part_for(modalities: tuple[str, ...], key: str, _record: Record) -> Record:
+    part, unread = readable_part(_record, modalities)
+    if not set(part.present()) & set(modalities):
+        refusal = unread[0] if unread else nothing_read(_record, modalities)
+        raise RecordError(refusal.message, refusal.code, refusal.id)
+    return part
+
+
+def opened_record(loaded: FusedModel, opened: OpenSet, id: str) -> Record:
+    """Return a record as this model can read it: an upload was checked for the model it was made with only.
+
+    Raises RecordError when there is nothing in it that this model reads.
+    """
+    record = opened.records.find(id)
+    if opened.upload is None:
+        return record
+    with own_files(opened):
+        return _part_for(loaded.modalities, content_key(record), record)
 
 
 # --- answers to whole record sets -----------------------------------------------------------------------------------
@@ -126,11 +172,14 @@ def _answered(model_folder: str, key: str, start: int, _records: RecordSet) -> l
 def answer_all(
     model_folder: str, opened: OpenSet, progress: Callable[[int, int], object], waiting: Callable[[int], object]
 ) -> None:
-    """Answer the whole record set under every strategy for `answers`, reporting rows done and rows in all."""
+    """Answer the whole record set under every strategy for `answers`, reporting rows done and rows in all.
+
+    The turn is given back after every chunk: a long set holds nobody up for longer than that.
+    """
     found: list[Answer | Failure] = []
-    with turns().take(waiting):
-        for start in range(0, len(opened.records), CHUNK):
-            progress(start, len(opened.records))
+    for start in range(0, len(opened.records), CHUNK):
+        progress(start, len(opened.records))
+        with own_files(opened), turns().take(waiting):
             found += _answered(model_folder, opened.key, start, opened.records)
     good = [answer for answer in found if isinstance(answer, Answer)]
     remember(f"answers · {model_folder} · {opened.key}", (answer_table(found), build_index(good)))
@@ -144,8 +193,13 @@ def answers(model_folder: str, opened: OpenSet) -> tuple[pd.DataFrame | None, Fu
 
 
 def answered_set(place: Workplace, opened: OpenSet) -> OpenSet | None:
-    """Return the set that similar records are looked for in: the open one, or the model's own, if it is answered."""
-    for candidate in (opened, open_set(place, "")):
+    """Return the answered set that similar records are looked for in: the open one, or the model's own.
+
+    In a set of a few records the nearest one need not be near at all: the model's own comes first there.
+    """
+    own = open_set(place, "")
+    candidates = [opened, own] if len(opened.records.records) >= ENOUGH else [own, opened]
+    for candidate in candidates:
         if candidate is not None and answers(str(place.model), candidate)[1] is not None:
             return candidate
     return None
@@ -155,44 +209,66 @@ def answered_set(place: Workplace, opened: OpenSet) -> OpenSet | None:
 
 
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)
-def inspection(model_folder: str, key: str, _record: Record) -> Inspection:
-    """Trace a record under every strategy; `key` names its content. Raises RecordError when it cannot be read."""
+def _inspection(model_folder: str, key: str, _record: Record) -> Inspection:
     return inspect_record(model(model_folder), _record)
 
 
-@st.cache_resource(max_entries=96, scope="session", show_spinner=False)
-def classes_explained(model_folder: str, key: str, classes: tuple[str, ...], _found: Inspection) -> Attributions:
-    """Attribute a few more classes of a record at the fusion seam."""
-    with turns().take():
-        return explain_classes(model(model_folder), _found, classes)
+def inspection(model_folder: str, opened: OpenSet, record: Record) -> Inspection:
+    """Trace a record under every strategy; raises RecordError when it cannot be read."""
+    with own_files(opened):
+        return _inspection(model_folder, content_key(record), record)
+
+
+def _once(name: str, content: str, part: object, waiting: Callable[[int], object], make: Callable[[], T]) -> T:
+    """Return a part of what is worked out about the open record, made in its turn when it is not there yet.
+
+    Not a cached function: while it waits for its turn it says so on the screen, which a cache would say again.
+    """
+    kept = recall(name)
+    done: dict[object, T] = kept[1] if isinstance(kept, tuple) and kept[0] == content else {}
+    if part not in done:
+        with turns().take(waiting):
+            done[part] = make()
+    remember(name, (content, done))
+    return done[part]
+
+
+def classes_explained(
+    model_folder: str, key: str, classes: tuple[str, ...], found: Inspection, waiting: Callable[[int], object]
+) -> Attributions:
+    """Attribute a few more classes of the open record at the fusion seam."""
+    make = partial(explain_classes, model(model_folder), found, classes)
+    return _once("classes", model_folder + key, classes, waiting, make)
 
 
 def at_input(
     model_folder: str, key: str, strategy: str, target: str, found: Inspection, waiting: Callable[[int], object]
 ) -> tuple[Attribution, ...]:
-    """Attribute one class of one strategy at the input seam, kept while its record is open.
-
-    Not a cached function: while it waits for its turn it says so on the screen, which a cache would say again.
-    """
-    kept = recall("at input")
-    done = kept[1] if isinstance(kept, tuple) and kept[0] == model_folder + key else {}
-    if (strategy, target) not in done:
-        with turns().take(waiting):
-            done[strategy, target] = explain_at_input(model(model_folder), found, strategy, target)
-    remember("at input", (model_folder + key, done))
-    return done[strategy, target]
+    """Attribute one class of one strategy of the open record at the input seam."""
+    make = partial(explain_at_input, model(model_folder), found, strategy, target)
+    return _once("at input", model_folder + key, (strategy, target), waiting, make)
 
 
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)
-def similar_records(
-    model_folder: str, key: str, set_key: str, _found: Inspection, _compared: OpenSet
+def _similar_records(
+    model_folder: str, key: str, set_key: str, leave_out_id: str | None, _found: Inspection, _compared: OpenSet
 ) -> dict[str, Any] | None:
-    """Return the nearest records of an answered set under each strategy."""
     table, index = answers(model_folder, _compared)
-    return None if index is None else similar_to(model(model_folder), _found, index, table, _compared.records)
+    if index is None:
+        return None
+    return similar_to(model(model_folder), _found, index, table, _compared.records, leave_out_id)
 
 
-@st.cache_resource(max_entries=48, scope="session", show_spinner=False)
+def similar_records(
+    model_folder: str, opened: OpenSet, record: Record, found: Inspection, compared: OpenSet
+) -> dict[str, Any] | None:
+    """Return the nearest records of an answered set under each strategy, itself left out where it is of that set."""
+    itself = record.id if compared.key == opened.key else None
+    with own_files(compared):
+        return _similar_records(model_folder, content_key(record), compared.key, itself, found, compared)
+
+
+@st.cache_resource(max_entries=12, scope="session", show_spinner=False)
 def board_content(
     model_folder: str,
     key: str,
@@ -213,79 +289,3 @@ def board_content(
         similar=_similar,
     )
     return Board(whole["revision"], whole["stage"], json.dumps(whole).encode())
-
-
-# --- session state and the address ----------------------------------------------------------------------------------
-
-
-def remember(name: str, value: object) -> None:
-    """Keep a value for this session."""
-    st.session_state[name] = value
-
-
-def recall(name: str) -> object:
-    """Return a value kept for this session; None if there is none."""
-    return st.session_state.get(name)
-
-
-def link() -> dict[str, str]:
-    """Return what the address asks for; where a change of screens emptied it, what it asked for before."""
-    asked = {name: str(value)[:300] for name, value in st.query_params.items() if name in LINK}
-    before = recall("link")
-    return asked or (dict(before) if isinstance(before, dict) else {})
-
-
-def write_link(**parts: str) -> None:
-    """Write parts of the address; an empty value removes its part."""
-    written = {name: value for name, value in (link() | parts).items() if value}
-    remember("link", written)
-    for name in LINK:
-        value = written.get(name, "")
-        if value and st.query_params.get(name) != value:
-            st.query_params[name] = value
-        elif not value and name in st.query_params:
-            del st.query_params[name]
-
-
-def arrives_at(screen: str) -> bool:
-    """Return whether a link leads a new session to this screen: once, so that leaving it again stays possible."""
-    first = recall("arrived") is None
-    remember("arrived", True)
-    return first and st.query_params.get("screen") == screen
-
-
-def go_to(opened: OpenSet, id: str) -> None:
-    """Make another record the one that is shown, from the next run on; an empty id means the first of its set."""
-    write_link(set=opened.key if opened.upload else "", record=id, token="")
-    remember("moves", moves() + 1)
-
-
-def picker_key(set_key: str) -> str:
-    """Name the record picker of a set: a new one, that begins at the address, each time `go_to` moved it."""
-    return f"record · {set_key} · {moves()}"
-
-
-def fills(content: str) -> int:
-    """Return how often the board asked for more of this record since it was opened."""
-    kept = recall("fills")
-    return kept[1] if isinstance(kept, tuple) and kept[0] == content else 0
-
-
-def fill_more(content: str) -> None:
-    """Note that the board asked for more of this record."""
-    remember("fills", (content, fills(content) + 1))
-
-
-def kept_order(set_key: str, order: list[str]) -> list[str]:
-    """Return the order in which a presenter began to walk through a set: a swap of strategy must not shuffle it."""
-    kept = recall("order")
-    if isinstance(kept, tuple) and kept[0] == set_key and set(kept[1]) == set(order):
-        return list(kept[1])
-    remember("order", (set_key, order))
-    return order
-
-
-def moves() -> int:
-    """Return how often `go_to` has moved to another record: what was clicked before belongs to the one before."""
-    count = recall("moves")
-    return count if isinstance(count, int) else 0

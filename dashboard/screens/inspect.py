@@ -6,14 +6,15 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import session
+from dashboard import session, state
 from dashboard.options import Workplace
 from dashboard.record_panel import record_panel, selection
+from dashboard.screens.opening import asked_place, asked_set, models
 from dashboard.screens.upload import offer_upload, show_left_out
 from dashboard.uploads import OpenSet
 from dashboard.views.escape import markdown_safe
-from dashboard.views.labels import METHODS, NOT_YOURS, say, waiting
-from dashboard.views.picker import picker, refusals, tally
+from dashboard.views.labels import METHODS, waiting
+from dashboard.views.picker import caption, picker
 from dashboard.views.summary import summary
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
@@ -21,9 +22,9 @@ from fusion_core.model import FusedModel
 
 def render() -> None:
     """Place the pickers and the board; say in one sentence what stands in the way, if anything does."""
-    places = session.choices()
+    state.enter("inspect")
+    places = models()
     if not places:
-        st.info("There is no model to show. Run `python -m sample_data.make`, or start with `--model BUNDLE`.")
         return
     try:
         _screen(places)
@@ -32,19 +33,14 @@ def render() -> None:
 
 
 def _screen(places: list[Workplace]) -> None:
-    asked = session.link()
     with st.container(key="bar"):
         first, second, third = st.columns([3, 16, 3], vertical_alignment="bottom")
-        names = [place.name for place in places]
-        start = names.index(asked["model"]) if asked.get("model") in names else 0
+        names, start = [place.name for place in places], asked_place(places)
         place = places[first.selectbox("Model", range(len(names)), start, format_func=names.__getitem__, key="model")]
         loaded = session.model(str(place.model))
-        opened = session.open_set(place, asked.get("set", ""))
         with third:
             offer_upload(loaded)
-        if asked.get("set") and (opened is None or opened.upload is None):
-            st.warning(NOT_YOURS, icon=":material/lock:")
-            asked = {name: value for name, value in asked.items() if name not in ("set", "record", "token")}
+        opened, asked = asked_set(place)
         if opened is None:
             st.info("This model came without records. Upload one: any of its modalities may be absent.")
             return
@@ -57,8 +53,8 @@ def _screen(places: list[Workplace]) -> None:
     if chosen is None:
         st.warning("No row of this record set could be read.")
         return
-    session.remember("order", None)  # a presenter begins with the order of this screen
-    record_panel(place, loaded, opened, opened.records.find(chosen), order, presenting=False)
+    state.remember("order", None)  # a presenter begins with the order of this screen
+    record_panel(place, loaded, opened, chosen, order, presenting=False)
     with st.container(key="below"), st.expander("How to read this"):
         st.markdown(METHODS)
 
@@ -69,34 +65,30 @@ def _pick_record(
     """Return the ids of the open set, those answered wrong first, and the one that was picked."""
     strategy = selection(loaded).strategy
     answers, _ = session.answers(str(place.model), opened)
-    choices = picker(opened.records.rows, answers, strategy)
-    if not choices:
+    lines = {choice.id: choice.line for choice in picker(opened.records.rows, answers, strategy)}
+    if not lines:
         return [], None
-    lines = {choice.id: choice.line for choice in choices}
     wanted = asked.get("record", "")
     if wanted and wanted not in lines and asked.get("model") in (None, place.name):
         st.info(f"The link asks for record {markdown_safe(wanted)}, which is not in this set; the first one is shown.")
     order = list(lines)
-    label = f"{say(strategy)}: {tally(answers, strategy)}{refusals(opened.records.refusals)}"
-    if opened.upload is None:
-        label = f"Record · {label}"
-    else:
-        label = f"Your upload {opened.name} · {label}" if len(opened.records) > 1 else "Your record"
+    name = opened.name if opened.upload else None
+    label = caption(answers, strategy, opened.records.refusals, len(opened.records), name)
     with st.container(key="picker", horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             markdown_safe(label),
             order,
             order.index(wanted) if wanted in lines else 0,
             format_func=lines.__getitem__,
-            key=session.picker_key(opened.key),
+            key=state.picker_key(opened.key),
         )
         at = order.index(chosen)
-        for name, step in (("Previous", -1), ("Next", 1)):
+        for step_name, step in (("Previous", -1), ("Next", 1)):
             other = order[(at + step) % len(order)]
-            move = partial(session.go_to, opened, other)
-            st.button(name, key=f"{name} record", on_click=move, disabled=len(order) == 1)
+            move = partial(state.go_to, opened, other)
+            st.button(step_name, key=f"{step_name} record", on_click=move, disabled=len(order) == 1)
         if opened.upload is not None:
-            back = partial(session.write_link, set="", record="", token="")
+            back = partial(state.move_to, "", "")
             st.button("Back to the record set", on_click=back, key="back", icon=":material/arrow_back:")
     return order, chosen
 
@@ -118,5 +110,5 @@ def _offer_answers(place: Workplace, opened: OpenSet) -> None:
         lambda done, of: beside.progress(done / of, text=f"Answered {done:,} of {of:,} records."),
         lambda ahead: beside.caption(waiting(ahead)),
     )
-    session.go_to(opened, "")  # open on the first of the wrong ones
+    state.go_to(opened, "")  # open on the first of the wrong ones
     st.rerun()

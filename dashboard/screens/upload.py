@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import session
-from dashboard.uploads import File, Upload, one_record, record_set
+from dashboard import session, state
+from dashboard.uploads import File, Upload
 from dashboard.views.escape import markdown_safe
 from dashboard.views.exports import refusals_csv, refusals_jsonl
+from dashboard.views.labels import waiting
 from dashboard.views.summary import left_out_table, reasons, summary
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
@@ -56,7 +57,7 @@ def _ask_record(loaded: FusedModel) -> None:
         return
     try:
         with st.spinner("Reading."):
-            upload = one_record(loaded, text, image, audio, label or None)
+            upload = session.uploaded_record(loaded, text, image, audio, label or None)
     except FusionError as error:
         st.error(markdown_safe(str(error)))
         return
@@ -89,10 +90,11 @@ def _ask_set(loaded: FusedModel) -> None:
         return
     try:
         beside.progress(0.0, text="Reading the record set.")
-        upload = record_set(
+        upload = session.uploaded_set(
             loaded,
             (file.name, file.getvalue()),
             lambda done, of: beside.progress(done / max(1, of), text=f"Checked {done:,} of {of:,} rows."),
+            lambda ahead: beside.caption(waiting(ahead)),
         )
     except FusionError as error:
         beside.error(markdown_safe(str(error)))
@@ -106,7 +108,7 @@ def _ask_set(loaded: FusedModel) -> None:
 
 
 def _open(upload: Upload) -> None:
-    session.write_link(set=session.keep_upload(upload), record="", token="")
+    state.move_to(session.keep_upload(upload), "")
     st.rerun()
 
 
@@ -116,7 +118,8 @@ def show_left_out(upload: Upload) -> None:
     if not left_out:
         return
     if rows == 1:
-        st.warning(markdown_safe(" ".join(f"{r.message}." for r in left_out) + " The record is shown without it."))
+        without = " The record is shown without it." if upload.records.records else ""
+        st.warning(markdown_safe(" ".join(f"{r.message}." for r in left_out) + without))
         return
     with st.expander(
         markdown_safe(f"{upload.name} · {summary(rows, upload.refused, len(upload.kept_in_part))}"),

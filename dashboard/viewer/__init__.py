@@ -15,13 +15,15 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import session
+from dashboard import state
 from dashboard.views.board import Board
 
+MAX_CHARACTERS = 512
 HERE = Path(__file__).parent
 SCRIPTS = (
     "tools.js",
     "maps.js",
+    "scores.js",
     "strip.js",
     "words.js",
     "image.js",
@@ -69,7 +71,7 @@ class Selection:
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Selection:
         """Take what is named in an address or a message; anything else is left as it is by default."""
-        return cls(**{f.name: str(values[f.name])[:300] for f in fields(cls) if values.get(f.name)})
+        return cls(**{f.name: str(values[f.name])[:MAX_CHARACTERS] for f in fields(cls) if values.get(f.name)})
 
     def for_link(self) -> dict[str, str]:
         """Return the parts of the address: strategy, token and view always, the others where they are not default."""
@@ -85,14 +87,13 @@ def show(
     around: Mapping[str, Any],
     key: str,
     asked: Selection,
-    on_change: Callable[[], None],
     on_ask: Callable[[], None],
 ) -> Selection:
     """Mount the board and return what is chosen on it.
 
     board: the record. around: what stands around it and may change while it is shown, as JSON.
     asked: what to open with, and where to move when it asks for something else than before and than what is chosen.
-    `on_change` and `on_ask` run before the next run of the script; `request(key)` says what was asked for.
+    `on_ask` runs before the next run of the script, where the board asks for something: see `request`.
     """
     clicked = chosen(key)
     memory = _remembered(key) or {"revision": None, "asked": None, "seed": None, "push": 0}
@@ -100,20 +101,24 @@ def show(
     moved = asked != (clicked or memory["seed"]) and (clicked is None or asked != memory["asked"])
     if fresh or moved:
         memory = {"revision": board.revision, "seed": asked, "push": memory["push"] + 1}
-    memory = memory | {"asked": asked, "moves": session.moves()}
-    session.remember(_memory(key), memory)
+    memory = memory | {"asked": asked, "moves": state.moves()}
+    state.remember(_memory(key), memory)
     seed: Selection = memory["seed"]
     head = {"revision": board.revision, "stage": board.stage, "seed": asdict(seed), "epoch": _epoch(memory), **around}
     message = json.dumps(head).encode() + b"\n" + board.body
-    _board(key=key, data=message, on_selection_change=on_change, on_ask_change=on_ask)
+    _board(key=key, data=message, on_selection_change=_nothing_more, on_ask_change=on_ask)
     return chosen(key) or seed
+
+
+def _nothing_more() -> None:
+    """Stand where Streamlit wants a callback, for the value to be kept as state: the run that follows reads it."""
 
 
 def chosen(key: str) -> Selection | None:
     """Return what was last clicked on the board `key` for the record it shows; None before a click."""
-    memory, state = _remembered(key), session.recall(key)
-    clicked = state.get("selection") if isinstance(state, Mapping) else None
-    if memory is None or not clicked or clicked.get("epoch") != _epoch(memory) or memory["moves"] != session.moves():
+    memory, kept = _remembered(key), state.recall(key)
+    clicked = kept.get("selection") if isinstance(kept, Mapping) else None
+    if memory is None or not clicked or clicked.get("epoch") != _epoch(memory) or memory["moves"] != state.moves():
         return None
     return Selection.read(clicked)
 
@@ -125,8 +130,8 @@ def stands(key: str) -> bool:
 
 def request(key: str) -> dict[str, Any]:
     """Return what the board asks the server for in this run: `fill`, `open` (an id) or `step` (+1 or -1)."""
-    state = session.recall(key)
-    asked = state.get("ask") if isinstance(state, Mapping) else None
+    kept = state.recall(key)
+    asked = kept.get("ask") if isinstance(kept, Mapping) else None
     return dict(asked) if isinstance(asked, Mapping) else {}
 
 
@@ -135,7 +140,7 @@ def _epoch(memory: Mapping[str, Any]) -> str:
 
 
 def _remembered(key: str) -> dict[str, Any] | None:
-    memory = session.recall(_memory(key))
+    memory = state.recall(_memory(key))
     return memory if isinstance(memory, dict) else None
 
 

@@ -35,6 +35,7 @@ async function copyLink(board) {
   } catch {
     // Browsers allow the clipboard on secure addresses only: show the link to be copied by hand.
     box.hidden = false;
+    box.querySelector(".caption").textContent = board.data.link.set ? "Opens in this browser only." : "";
     const field = box.querySelector("input");
     field.value = link;
     field.focus();
@@ -61,6 +62,8 @@ function bindTools(board) {
 
 function paintTools(board) {
   const { data, ui } = board;
+  const box = board.root.querySelector(".linkbox");
+  box.hidden ||= box.querySelector("input").value !== linkTo(board); // it was the link to another view
   const card = board.strategy();
   const at = (name) => board.root.querySelector(`[data-testid="${name}"]`);
   const truth = data.record.label;
@@ -84,7 +87,8 @@ function onKey(board, event) {
   const within = (selector) => inside.some((node) => node.matches?.(selector));
   if (!board.data || event.ctrlKey || event.metaKey || event.altKey || within(TYPING)) return;
   if (event.key === "Escape" && board.ui.pin) board.pin(board.ui.pin);
-  else if (board.data.presenting && !within(WALKED) && present(board, event.key)) event.preventDefault();
+  else if (!board.data.presenting || (event.key.startsWith("Arrow") && within(WALKED))) return;
+  else if (present(board, event.key)) event.preventDefault();
 }
 
 // In the presenter's view arrows and page keys walk through the records, digits swap the strategy, A swaps the map.
@@ -93,8 +97,8 @@ function present(board, key) {
   const card = /^[1-9]$/.test(key) ? board.data.strategies[Number(key) - 1] : null;
   if (step) board.ask({ step });
   else if (card?.prediction) board.choose(card.name);
-  else if (key === "a") board.set({ wanted: board.main().view() === "attention" ? "attribution" : "attention" });
-  else if (key === "f") board.root.querySelector(".full").click();
+  else if (key.toLowerCase() === "a") board.set({ wanted: board.main().view() === "attention" ? "attribution" : "attention" });
+  else if (key.toLowerCase() === "f") board.root.querySelector(".full").click();
   else return false;
   return true;
 }

@@ -2,7 +2,6 @@
 
 const WAVE = 54;
 const MEL = 92;
-const GAP = 6;
 
 // The clip and its player belong to the board; every pane draws them.
 function loadClip(board) {
@@ -112,8 +111,9 @@ function paintPlayer(board) {
       const at = Math.min(1, player.currentTime / board.data.audio.seconds);
       head.style.transform = `translateX(${at * (head.parentElement.clientWidth - 2)}px)`;
     }
-    if (!player.paused && board.alive) requestAnimationFrame(follow);
+    board.following = !player.paused && board.alive ? requestAnimationFrame(follow) : 0;
   };
+  cancelAnimationFrame(board.following); // one loop, however often this is painted
   follow();
 }
 

@@ -38,8 +38,9 @@ class Board {
   shows = (modality) => this.data.reads.includes(modality) || this.data.record.present.includes(modality);
   nameOf = (modality) => this.data.names[modality] ?? modality;
   active = () => this.ui.hover ?? this.ui.pin;
-  isPinned = (modality, index) => same(this.ui.pin, { modality, index });
   main = () => this.panes[0];
+  // The views there are of everything that is shown: of both strategies, side by side.
+  offers = () => offeredBy([this.strategy(), ...(this.ui.beside ? [this.named(this.ui.beside)] : [])]);
 
   seeded({ strategy, token, view, target, seam, direction, layer, head, beside }) {
     return {
@@ -82,13 +83,6 @@ class Board {
   adopt(data) {
     this.seed = JSON.stringify({ ...data.seed, token: "" });
     this.set(this.seeded(data.seed), false);
-  }
-
-  // More of the same record came: keep what is chosen.
-  extend(data) {
-    this.data = data;
-    this.paint();
-    this.fill();
   }
 
   choose(name) {
@@ -243,9 +237,10 @@ export default function ({ data: message, parentElement, setStateValue, setTrigg
   board.melInk = null; // the theme may have changed
   if (was?.revision !== data.revision || was.presenting !== data.presenting) board.load(data);
   else {
-    if (was.stage !== data.stage || was.complete !== data.complete) board.extend(data);
+    board.data = data;
     if (epoch !== data.epoch) board.adopt(data);
-    else if (was === board.data) board.paint();
+    else board.paint();
+    if (was.stage !== data.stage || was.complete !== data.complete) board.fill();
   }
   return () => {
     boards.get(parentElement)?.close();

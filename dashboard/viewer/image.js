@@ -37,7 +37,7 @@ function walkable(pane, box, modality, columns) {
   const own = (token) => (token?.modality === modality ? pane.token(token) : null);
   const start = () => own(board.ui.pin)?.index ?? pane.walked?.[modality] ?? 0;
   box.onfocus = () => {
-    if (box.matches(":focus-visible") && pane.axis(modality)) pane.hover({ modality, index: start() });
+    if (box.matches(":focus-visible") && pane.axis(modality)) pane.walk({ modality, index: start() });
   };
   box.onblur = () => pane.hover(null);
   box.onkeydown = (event) => {
@@ -55,7 +55,7 @@ function walkable(pane, box, modality, columns) {
     event.preventDefault();
     const index = at + step >= 0 && at + step < axis.labels.length ? at + step : at;
     pane.walked = { ...pane.walked, [modality]: index };
-    pane.hover({ modality, index });
+    pane.walk({ modality, index });
   };
 }
 
@@ -85,7 +85,7 @@ function ring(pen, [x, y, w, h], strong) {
 }
 
 function printValues(pen, axis, values, digits, width, height) {
-  const order = [...values.keys()].sort((a, b) => Math.abs(values[b]) - Math.abs(values[a])).slice(0, 5);
+  const order = [...values.keys()].filter((index) => known(values[index])).sort((a, b) => Math.abs(values[b]) - Math.abs(values[a])).slice(0, 5);
   pen.font = `600 11px ${getComputedStyle(pen.canvas).fontFamily}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";

@@ -49,9 +49,7 @@ function paintControls(board) {
   const card = board.strategy();
   const view = pane.view();
   const attention = view === "attention";
-  const views = [];
-  if (card.groups?.length) views.push(["attention", "attention"]);
-  if (card.attributions?.length) views.push(["attribution", "attribution"]);
+  const views = board.offers().toReversed().map((name) => [name, name]);
   segments(board, "view", views, view, (wanted) => board.set({ wanted }));
   segments(board, "direction", attention ? WAYS : [], ui.direction, (direction) => board.set({ direction }));
   const groups = attention ? card.groups.map((group, i) => [i, group.label]) : [];
@@ -71,7 +69,10 @@ function paintSentence(board) {
   const node = board.root.querySelector(".sentence");
   const chance = "This head does no better than chance on validation data, so its maps are not offered as explanations.";
   const none = "No map was computed for this strategy.";
-  const text = card.chance ? chance : card.groups?.length ? "" : card.sentence || (card.attributions?.length ? "" : none);
+  const beside = board.named(board.ui.beside);
+  const lacking = [card, beside].find((one) => one && !one.groups?.length) ?? null;
+  const own = lacking === card ? card.sentence || (card.attributions?.length ? "" : none) : (lacking?.sentence ?? "");
+  const text = card.chance ? chance : own;
   node.textContent = text;
   node.hidden = !text;
 }
@@ -159,6 +160,6 @@ function checkRow(check) {
 // The checks of the map that is shown.
 function paintChecks(board) {
   const pane = board.main();
-  const shown = pane.view() === "attention" ? (board.strategy().checks ?? []) : [pane.attribution()?.check].filter(Boolean);
+  const shown = pane.view() === "attention" ? (board.strategy().checks ?? []) : (pane.attribution()?.checks ?? []);
   put(board.root.querySelector(".checks"), ...shown.map(checkRow));
 }

@@ -1,4 +1,4 @@
-// What lights up: attention rows and columns, signed attribution scores, or the difference of two strategies.
+// What lights up: attention rows and columns; scores and differences are in scores.js.
 
 function decoded(map) {
   if (!map.levels) {
@@ -198,57 +198,6 @@ function attentionLook(pane) {
   const token = pane.token(pane.board.active());
   const { found, back, line } = token ? tokenLook(pane, token) : wholeLook(pane);
   return { kind: "attention", ...liftsOf(found), weights: found.values, back: back ? liftsOf(back) : null, line };
-}
-
-function attributionLook(pane) {
-  const { board } = pane;
-  const chosen = pane.attribution();
-  if (!chosen) return { kind: "none", values: {}, most: 0, line: [pane.waiting()] };
-  const token = pane.token(board.active());
-  const known = Object.entries(chosen.scores).filter(([m]) => pane.axis(m));
-  const values = Object.fromEntries(known.map(([m, scores]) => [m, scores.map((score) => score ?? 0)])); // null: not finite
-  const most = Math.max(0, ...Object.values(values).map(largest));
-  const complete = chosen.error === null ? "" : `, completeness error ${plain(100 * chosen.error, 1)} %`;
-  const from = { quiet: ` (${chosen.method}, ${chosen.seam} seam, baseline ${chosen.baseline}${complete})` };
-  const target = { strong: chosen.target };
-  let line;
-  if (token && chosen.scores[token.modality]?.[token.index] === null) {
-    line = [{ strong: tokenName(pane, token) }, " has no finite score", from];
-  } else if (token && values[token.modality]) {
-    const score = values[token.modality][token.index] || 0;
-    const side = Math.abs(score) < 5e-5 ? "for or against " : score > 0 ? "for " : "against ";
-    line = [{ strong: tokenName(pane, token) }, " ", { strong: Math.abs(score) < 5e-5 ? "0.00" : signed(score, decimals(score)) }, ` logits, ${side}`, target, from];
-  } else {
-    line = ["Signed scores to the logit of ", target, ", summed: "];
-    Object.entries(values).forEach(([m, scores], i) =>
-      line.push(`${i ? " \u00b7 " : ""}${board.nameOf(m)} `, { strong: signed(total(scores)) }),
-    );
-    line.push(from);
-  }
-  return { kind: "attribution", values, most, line };
-}
-
-// The second strategy minus the first, token by token; only tokens that both read.
-function differenceLook(pane) {
-  const { board } = pane;
-  const [first, second] = [board.panes[0], board.panes[1]];
-  const [a, b] = [lookAt(first), lookAt(second)];
-  const names = `${second.card().label} minus ${first.card().label}`;
-  if (a.kind !== b.kind || a.kind === "none") {
-    const lacking = [first, second].find((p) => lookAt(p).kind === "none" || p.view() !== board.ui.view);
-    return { kind: "none", values: {}, most: 0, line: [lacking?.view() === "attribution" && board.ui.view === "attention" ? `No difference to draw: ${lacking.card().label} has no attention between tokens. Choose attribution.` : "No difference to draw yet."] };
-  }
-  const values = {};
-  for (const m of MODALITIES)
-    if (a.values[m] && b.values[m] && first.axis(m) === second.axis(m)) values[m] = Array.from(b.values[m], (value, i) => value - a.values[m][i]);
-  const most = Math.max(a.kind === "attention" ? 1 : 1e-9, ...Object.values(values).map(largest));
-  const unit = a.kind === "attention" ? "\u00d7 an even share" : `logits of \u201c${board.target()}\u201d`;
-  const token = pane.token(board.active());
-  const at = token && values[token.modality] ? [{ strong: tokenName(pane, token) }, " ", { strong: signed(values[token.modality][token.index] ?? 0) }, ` ${unit}`] : null;
-  const sums = Object.entries(values).flatMap(([m, v], i) => [`${i ? " \u00b7 " : ""}${board.nameOf(m)} `, { strong: signed(total(v)) }]);
-  const whole = a.kind === "attribution" ? [...sums, ` ${unit}`] : ["blue: more under the second, orange: less"];
-  const short = a.kind === "attention" ? "\u00d7 even share" : "logits";
-  return { kind: "difference", unit: short, values, most, line: [...(at ?? whole), { quiet: ` (${names})` }] };
 }
 
 // { kind, values: {modality: numbers}, most: the value of full colour, line }

@@ -2,6 +2,9 @@
 
 const WAIT = { fusion: "Working out this class: a moment.", input: "Attributing what was written, seen and heard: some seconds." };
 
+const HAS = { attribution: (card) => card?.attributions?.length > 0, attention: (card) => card?.groups?.length > 0 };
+const offeredBy = (cards) => Object.keys(HAS).filter((view) => cards.every(HAS[view]));
+
 class Pane {
   constructor(board, root, role) {
     [this.board, this.root, this.role] = [board, root, role];
@@ -24,17 +27,23 @@ class Pane {
   // The same token on this pane's axis: strategies may read different tokens.
   token = (token) => token && this.board.moved(token, this.board.strategy(), this.card());
   hover = (token) => this.board.hover(token && this.board.moved(token, this.card(), this.board.strategy()));
+  // Walking by keyboard is said aloud as well: the sentence under the map.
+  walk(token) {
+    this.hover(token);
+    requestAnimationFrame(() => (this.board.root.querySelector(".live").textContent = this.root.querySelector(".line").textContent));
+  }
   pin(token) {
     const own = this.board.moved(token, this.card(), this.board.strategy());
     if (own) this.board.pin(own);
   }
 
-  // The view asked for where this strategy has it, else the other one.
+  // The view asked for where this strategy has it, else the other one. Side by side both show the same view, for
+  // there is a difference to draw of one view only.
   view() {
-    const card = this.card();
-    const offers = { attention: card.groups?.length > 0, attribution: card.attributions?.length > 0 };
-    const { wanted } = this.board.ui;
-    return offers[wanted] ? wanted : offers.attribution ? "attribution" : offers.attention ? "attention" : "none";
+    const { board } = this;
+    const offers = board.offers();
+    const { wanted } = board.ui;
+    return offers.includes(wanted) ? wanted : (offers[0] ?? offeredBy([this.card()])[0] ?? "none");
   }
 
   // The layer chosen by name, else the last one in which a modality reads another.

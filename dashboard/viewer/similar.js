@@ -14,12 +14,13 @@ function waveOf(wave) {
 }
 
 function nearCard(board, near, record) {
+  const entry = el("span", "near-entry");
+  entry.setAttribute("role", "listitem");
   const item = el("button", "near-item");
   item.type = "button";
-  item.setAttribute("role", "listitem");
   item.dataset.open = near.id;
   const head = el("span", "near-head");
-  head.append(el("span", "num", plain(near.similarity, 2)), el("span", "caption near-id", near.id));
+  head.append(el("span", "num", plain(near.similarity, 2)), el("span", "caption near-id", record.name));
   item.append(head);
   const media = el("span", "near-media");
   if (record.image) {
@@ -45,7 +46,8 @@ function nearCard(board, near, record) {
   said.append(el("span", "caption", record.label === null ? "truth not known" : `truth ${record.label}`));
   item.append(said);
   item.onclick = () => board.ask({ open: near.id });
-  return item;
+  entry.append(item);
+  return entry;
 }
 
 function nearSentence(board) {

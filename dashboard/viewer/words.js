@@ -17,7 +17,7 @@ function buildWords(pane) {
     if (label.length > 60) chip.title = label.slice(0, 1000);
     chip.append(el("span", "w", label), el("span", "n num"));
     chip.onfocus = () => {
-      if (chip.matches(":focus-visible")) pane.hover({ modality: "text", index });
+      if (chip.matches(":focus-visible")) pane.walk({ modality: "text", index });
     };
     chip.onblur = () => pane.hover(null);
     item.append(chip);

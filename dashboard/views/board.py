@@ -14,6 +14,7 @@ from dashboard.views import media
 from dashboard.views.labels import say
 from dashboard.views.ledger import ledger, readings
 from dashboard.views.maps import TokenAxes, attention_groups, attributions_json, check_json
+from fusion_core.reading.texts import show_text
 from fusion_core.types import MODALITIES, Attribution, Prediction, Record, Trace
 
 CHANCE = "chance"
@@ -113,11 +114,10 @@ def _record(record: Record, labels: Mapping[str, str]) -> Json:
     short = {k: str(v) for k, v in record.meta.items() if 0 < len(str(v)) <= 24 and "," not in str(v)}
     parts += [f"{say(k, labels)} {v}" for k, v in short.items()]
     return {
-        "id": record.id,
-        "caption": " · ".join(parts[:5]),
-        "label": record.label,
+        "caption": show_text(" · ".join(parts[:5])),
+        "label": None if record.label is None else show_text(record.label),
         "present": list(record.present()),
-        "flags": [say(flag, labels) for flag in dict.fromkeys(record.flags)],
+        "flags": [show_text(say(flag, labels)) for flag in dict.fromkeys(record.flags)],
     }
 
 

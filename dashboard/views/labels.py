@@ -36,9 +36,12 @@ LEVELS = {
     "cross_attention": "fuses encoder tokens",
 }
 
+NO_MODEL = "There is no model to show. Run `python -m sample_data.make`, or start with `--model BUNDLE`."
+
 NOT_YOURS = (
-    "This link leads to an upload. Uploads are seen only in the browser that made them, until the server restarts: "
-    "ask its sender for the files, or for the record's place in a shared record set."
+    "This link leads to an upload that was made in another browser, or is no longer kept here: uploads are seen only "
+    "in the browser that made them, the last few of each, until the server restarts. Upload the files again, or ask "
+    "the link's sender for them."
 )
 
 METHODS = """
@@ -58,3 +61,8 @@ def say(name: str, labels: Mapping[str, str] = LABELS) -> str:
 def waiting(ahead: int) -> str:
     """Return what is said to somebody whose heavy job waits for others."""
     return f"Waiting: {ahead} heavy {'job' if ahead == 1 else 'jobs'} ahead of yours."
+
+
+def cut(text: str, most: int) -> str:
+    """Return text of at most so many characters; one that goes on ends with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -96,21 +96,32 @@ def _completes(parts: Sequence[Attribution], other: Attribution) -> bool:
 
 
 def _map_json(parts: Sequence[Attribution], labels: Mapping[str, str]) -> Json:
-    checked = next((check for part in parts if (check := completeness(part))), None)
-    error = next((part.error for part in parts if part.error is not None), None)
     names = [say(part.method, labels) for part in parts]
     if len(parts) > 1:
-        read = [" and ".join(say(m, labels) for m in part.scores) for part in parts]
-        names = [f"{name} ({of})" for name, of in zip(names, read, strict=True)]
+        names = [f"{name} ({_explained(part, labels)})" for name, part in zip(names, parts, strict=True)]
     return {
         "method": ", ".join(names),
         "seam": parts[0].seam,
         "target": parts[0].target,
         "baseline": ", ".join(dict.fromkeys(say(part.baseline, labels) for part in parts)),
-        "error": None if error is None or not math.isfinite(error) else error,
+        "complete": _completeness_words(parts, labels),
         "scores": {m: [_short(float(x)) for x in scores] for part in parts for m, scores in part.scores.items()},
-        "check": None if checked is None else check_json(checked, labels),
+        "checks": [check_json(check, labels) for part in parts if (check := completeness(part))],
     }
+
+
+def _explained(part: Attribution, labels: Mapping[str, str]) -> str:
+    return " and ".join(say(m, labels) for m in part.scores)
+
+
+def _completeness_words(parts: Sequence[Attribution], labels: Mapping[str, str]) -> str:
+    """Return by how much the sum a method promises is off, and of which part of the map it is promised."""
+    words = [
+        f"completeness error {100 * part.error:.1f} %" + (f" ({_explained(part, labels)})" if len(parts) > 1 else "")
+        for part in parts
+        if part.error is not None and math.isfinite(part.error)
+    ]
+    return ", ".join(words)
 
 
 def check_json(check: Check, labels: Mapping[str, str]) -> Json:

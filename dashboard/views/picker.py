@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from dashboard.views.labels import cut, say
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Record, Refusal
 
@@ -39,6 +40,19 @@ def tally(answers: pd.DataFrame | None, strategy: str) -> str:
     return f"{wrong} of {len(own)} wrong, those first" if len(own) else "no labelled records"
 
 
+def caption(
+    answers: pd.DataFrame | None, strategy: str, refused: Sequence[Refusal], rows: int, upload: str | None
+) -> str:
+    """Return what stands over the picker: whose records these are, and how many the strategy got wrong.
+
+    upload: its name, or None for the records that came with the model.
+    """
+    found = f"{say(strategy)}: {tally(answers, strategy)}{refusals(refused)}"
+    if upload is None:
+        return f"Record · {found}"
+    return f"Your upload {upload} · {found}" if rows > 1 else "Your record"
+
+
 def refusals(refused: Sequence[Refusal]) -> str:
     """Return how many rows could not be read, as the end of a caption."""
     return f" · {len(refused)} rows could not be read" if refused else ""
@@ -65,6 +79,5 @@ def _rank(answer: dict[str, object] | None) -> tuple[int, float]:
 def _line(record: Record, answer: dict[str, object] | None) -> str:
     said = f" · {answer['prediction']} {float(str(answer['confidence'])):.2f}" if answer else ""
     truth = f" (truth {record.label})" if record.label is not None and _correct(answer) is not True else ""
-    text = show_text(record.text or "no text")
-    text = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-    return f"{MARKS[_correct(answer)]} {record.id}{said}{truth} · {text}"
+    text = cut(show_text(record.text or "no text"), LONGEST_TEXT)
+    return f"{MARKS[_correct(answer)]} {show_text(f'{record.id}{said}{truth}')} · {text}"

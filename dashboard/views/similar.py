@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from dashboard.views import media
+from dashboard.views.labels import cut
 from dashboard.views.picker import answers_by_id
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Record
@@ -64,8 +65,9 @@ def _record(glimpse: Glimpse) -> dict[str, Any]:
             "seconds": len(glimpse.samples) / glimpse.rate,
         }
     return {
-        "text": text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…",
-        "label": glimpse.record.label,
+        "text": cut(text, LONGEST_TEXT),
+        "name": show_text(glimpse.record.id),
+        "label": None if glimpse.record.label is None else show_text(glimpse.record.label),
         "image": None if glimpse.pixels is None else media.webp_uri(glimpse.pixels, THUMBNAIL),
         "wave": wave,
     }

@@ -46,7 +46,8 @@ class Request:
 class Child:
     """A running worker. One thread at a time may use it, and none after ChildFailed."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], owner: str = "") -> None:
+        self.owner = owner
         try:
             self._process = subprocess.Popen(
                 command,

@@ -7,7 +7,9 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +17,17 @@ from fusion_core.errors import FusionError
 from fusion_core.reading.child import Child, ChildFailed, Request
 
 T = TypeVar("T")
+_owner: ContextVar[str] = ContextVar("owner", default="")
+
+
+@contextmanager
+def reading_for(owner: str) -> Iterator[None]:
+    """Read the files of `owner` in children that read nobody else's: a child in a file's hands sees the next one."""
+    before = _owner.set(owner)
+    try:
+        yield
+    finally:
+        _owner.reset(before)
 
 
 @dataclass(frozen=True)
@@ -22,7 +35,7 @@ class Limits:
     """What one kind of reading may take.
 
     seconds: wall clock for one request. memory: bytes of address space. file_bytes: size of any file written.
-    children: how many at once. requests: after how many a child is replaced by a fresh one.
+    children: how many at once, and how many stay for the next request. requests: after how many a child is replaced by a fresh one.
     """
 
     seconds: float
@@ -33,7 +46,7 @@ class Limits:
 
 
 class Pool:
-    """Children of one kind, each lent to one thread at a time; the one used last is the one taken first."""
+    """Children of one kind, each lent to one thread at a time; an owner's used last is the one it gets first."""
 
     def __init__(self, limits: Limits, command: Sequence[str] | None = None) -> None:
         self.limits = limits
@@ -85,29 +98,37 @@ class Pool:
 
     def _reset(self) -> None:
         self._turn = threading.BoundedSemaphore(self.limits.children)
+        self._lock = threading.Lock()
         self._children: set[Child] = set()
         self._idle: list[Child] = []
 
     def _take(self) -> Child:
-        while (child := self._last_idle()) is not None:
+        owner = _owner.get()
+        while (child := self._last_idle(owner)) is not None:
             if child.alive():
                 return child
             self._drop(child)
-        child = Child(self._command)
+        child = Child(self._command, owner)
         self._children.add(child)
         return child
 
-    def _last_idle(self) -> Child | None:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return None
+    def _last_idle(self, owner: str | None = None) -> Child | None:
+        """Take the child that was used last by `owner`, or by anybody."""
+        with self._lock:
+            for place in range(len(self._idle) - 1, -1, -1):
+                if owner is None or self._idle[place].owner == owner:
+                    return self._idle.pop(place)
+        return None
 
     def _give_back(self, child: Child) -> None:
+        surplus = [child]
         if child.served < self.limits.requests:
-            self._idle.append(child)
-        else:
-            self._drop(child)
+            with self._lock:
+                self._idle.append(child)
+                most = max(1, self.limits.children)
+                surplus, self._idle = self._idle[:-most], self._idle[-most:]
+        for other in surplus:
+            self._drop(other)
 
     def _drop(self, child: Child) -> None:
         self._children.discard(child)

@@ -83,11 +83,11 @@ def test_views_import_neither_streamlit_nor_torch():
         assert not any(n.split(".")[0] in {"streamlit", "torch"} for n in imports(path)), path.name
 
 
-def test_caches_state_and_links_live_only_in_the_session():
+def test_caches_live_only_in_the_session_and_what_is_open_only_in_the_state():
+    homes = {"st.cache_": "session.py", "st.session_state": "state.py", "st.query_params": "state.py"}
     for path in modules("dashboard"):
-        if path.name != "session.py":
-            text = path.read_text("utf-8")
-            assert not any(word in text for word in ("st.cache_", "st.session_state", "st.query_params")), path.name
+        text = path.read_text("utf-8")
+        assert not any(word in text for word, home in homes.items() if path.name != home), path.name
 
 
 FORBIDDEN_IMPORTS = {"pickle", "dill", "joblib", "shelve", "marshal", "importlib.import_module"}

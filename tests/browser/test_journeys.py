@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.browser.steps import choose, number, shown_record, swap
+from tests.browser.steps import choose, number, rows, shown_record, swap
 
 
 def printed_sum(sentence: str) -> tuple[list[float], float, float, float, int]:
@@ -165,10 +165,23 @@ def test_two_strategies_side_by_side_with_their_difference(visit):
     assert page.locator(".word.active").count() == 3
     page.wait_for_url(re.compile("beside=late"))
     here.shot("beside-1440")
-    page.get_by_role("radio", name="attention", exact=True).click()
-    assert "late has no attention between tokens" in page.locator('[data-testid="line"]').nth(2).inner_text()
     choose(here, "beside", "")
     assert page.locator(".pane").count() == 1
+
+
+def test_beside_a_strategy_without_attention_both_show_attributions_and_their_difference(visit):
+    here = visit()
+    page = here.open("/?strategy=late")
+    choose(here, "beside", "early")
+    lines = page.locator('[data-testid="line"]').all_inner_texts()
+    assert all("logits" in line or "logit of" in line for line in lines)
+    assert "early minus late" in lines[2]
+    assert "no attention between modalities" in here.text("sentence")
+    swap(here, "cross_attention")
+    page.get_by_role("radio", name="attention", exact=True).click()
+    lines = page.locator('[data-testid="line"]').all_inner_texts()
+    assert "early minus cross-attention" in lines[2]
+    assert "blue: more under the second" in lines[2]
 
 
 def test_similar_records_are_the_nearest_under_the_chosen_strategy_and_open(visit):
@@ -180,7 +193,9 @@ def test_similar_records_are_the_nearest_under_the_chosen_strategy_and_open(visi
     assert cards.count() == 5
     shown = [number(text) for text in page.locator(".near-head .num").all_inner_texts()]
     assert shown == sorted(shown, reverse=True)
-    assert all(text.startswith("truth ") for text in page.locator(".near-said .caption").all_inner_texts())
+    labels = {row["id"]: row["label"] for row in rows(300)}
+    for card in cards.all():
+        assert card.locator(".near-said .caption").inner_text() == f"truth {labels[card.get_attribute('data-open')]}"
     before = [card.get_attribute("data-open") for card in cards.all()]
     swap(here, "early")
     assert [card.get_attribute("data-open") for card in cards.all()] != before

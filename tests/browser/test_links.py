@@ -62,6 +62,45 @@ def test_a_nonsense_link_opens_the_default(visit):
     assert here.text("headline").startswith("Predicted")
 
 
+def test_a_class_that_the_other_model_has_not_is_let_go(visit):
+    here = visit()
+    page = here.open("/?model=feedback&view=attribution&seam=input&target=purple&beside=late&strategy=late")
+    page.locator('[data-testid="line"]').filter(has_text="integrated gradients (text").first.wait_for()
+    here.settle()
+    assert page.get_by_role("alert").count() == 0
+    assert page.locator('[data-testid="target"]').input_value() == ""
+    assert page.locator(".pane").count() == 1
+
+
+def test_the_presenters_keys_work_after_a_click_on_the_board(visit):
+    here = visit()
+    page = here.open("/?screen=present&strategy=cross_attention")
+    page.click('[data-token="text:1"]')
+    page.keyboard.press("2")
+    page.wait_for_selector('[data-strategy="concat"][aria-checked="true"]')
+    page.click('[data-token="text:1"]')
+    page.keyboard.press("PageDown")
+    page.get_by_text("2 of 300").first.wait_for()
+
+
+def test_back_from_presenting_opens_what_its_address_says(visit):
+    here = visit()
+    page = here.open("/?strategy=early")
+    record = here.text("record-caption")
+    page.get_by_role("link", name="Present").click()
+    page.wait_for_url(re.compile("screen=present"))
+    page.keyboard.press("PageDown")
+    page.get_by_text("2 of 300").first.wait_for()
+    here.settle()
+    page.keyboard.press("1")
+    page.wait_for_url(re.compile("strategy=late"))
+    page.go_back()
+    page.locator('[data-testid="record-caption"]').filter(has_text=record.split()[1]).wait_for()
+    here.settle()
+    assert page.locator('[data-strategy="early"]').get_attribute("aria-checked") == "true"
+    assert record.split()[1] in page.locator(".st-key-picker").inner_html()
+
+
 def test_the_presenter_walks_through_the_list_by_keyboard(visit):
     here = visit()
     page = here.open("/?screen=present&strategy=cross_attention")

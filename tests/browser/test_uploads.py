@@ -27,7 +27,8 @@ def test_text_and_an_image_without_audio_get_an_answer(visit):
     shown_record(here, "upload")
     assert here.text("prediction") in ("negative", "neutral", "positive")
     assert "absent" in here.text("ledger-audio")
-    assert page.locator("[data-lane=audio] .empty").count() == 1
+    assert page.locator("[data-lane=audio] .empty").is_visible()
+    assert page.locator("[data-lane=image] .empty").is_hidden()
     page.locator(".near-item").nth(4).wait_for()
     here.shot("upload-no-audio-1440")
     page.get_by_role("button", name="Back to the record set").click()
@@ -41,7 +42,7 @@ def test_an_audio_file_alone_gets_an_answer(visit):
     upload(here, audio={"name": "note.ogg", "mimeType": "audio/ogg", "buffer": clip.read_bytes()})
     shown_record(here, "upload")
     assert "absent" in here.text("ledger-text")
-    assert page.locator('[data-testid="play"]').count() == 1
+    assert page.locator('[data-testid="play"]').is_visible()
 
 
 def test_a_photo_and_a_recorded_note_get_an_answer(visit):
@@ -98,6 +99,24 @@ def test_a_file_name_full_of_markup_is_shown_as_it_is_and_fetches_nothing(visit)
     assert [url for url in asked if not url.startswith(("data:", "blob:", here.address))] == []
 
 
+def test_a_pinned_token_belongs_to_its_record_and_not_to_an_upload(visit):
+    here = visit()
+    page = here.open("/?strategy=early")
+    page.click('[data-token="text:1"]')
+    page.wait_for_url(re.compile("token="))
+    upload(here, "fine camera")
+    shown_record(here, "upload")
+    assert page.locator(".word.pinned").count() == 0
+    assert "token=" not in page.url
+    page.click('[data-token="text:0"]')
+    page.wait_for_url(re.compile("token="))
+    page.get_by_role("button", name="Back to the record set").click()
+    page.get_by_text(re.compile("record fb-test-")).first.wait_for()
+    here.settle()
+    assert page.locator(".word.pinned").count() == 0
+    assert page.locator('[data-strategy="early"]').get_attribute("aria-checked") == "true"
+
+
 def test_the_upload_panel_closes_when_its_record_is_shown(visit):
     here = visit()
     page = here.open()
@@ -142,7 +161,8 @@ def test_a_set_with_damaged_members_opens_and_the_account_of_it_can_be_taken_awa
     here.shot("set-account-1440")
     page.get_by_role("button", name="Answer all 3 records").click()
     page.get_by_text(re.compile(r"of 3 wrong, those first")).first.wait_for()
-    expect(page.locator(".near-item")).to_have_count(2)
+    expect(page.locator(".near-item")).to_have_count(5)
+    expect(page.locator(".near-caption")).to_contain_text("from test")
     here.shot("set-answered-1440")
     page.reload()
     here.settle()
@@ -172,7 +192,7 @@ def test_what_one_browser_uploads_no_other_sees_even_with_the_link(visit):
         assert unseen not in here.page.inner_text("body") + here.text("words")
     for marker in ("zebra", "walrus"):
         assert marker not in third.page.inner_text("body") + third.text("words")
-    assert "seen only in the browser that made them" in third.page.get_by_role("alert").first.inner_text()
+    assert "made in another browser" in third.page.get_by_role("alert").first.inner_text()
     first.page.reload()
     shown_record(first, "upload")
     assert "zebra" in first.text("words")

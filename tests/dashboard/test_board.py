@@ -248,8 +248,8 @@ def test_parts_of_one_map_by_two_methods_become_one_map() -> None:
     whole = card["attributions"][0]
     assert whole["method"] == "integrated gradients (text), occlusion (image)"
     assert whole["baseline"] == "masked words, mean colour"
-    assert whole["error"] == 0.001
-    assert whole["check"]["name"] == "completeness input"
+    assert whole["complete"] == "completeness error 0.1 % (text)"
+    assert [check["name"] for check in whole["checks"]] == ["completeness input"]
 
 
 def test_an_answer_that_is_not_finite_never_becomes_a_class() -> None:

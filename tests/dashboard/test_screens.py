@@ -16,6 +16,8 @@ from streamlit.web import cli
 from dashboard import session
 from dashboard.__main__ import main
 from dashboard.inspection import classes_left, explain_classes, inspect_record
+from dashboard.record_panel import _asked_at_input
+from dashboard.viewer import Selection
 from fusion_core import trace
 from fusion_core.errors import RecordError
 from tests.conftest import ROOT, SAMPLES
@@ -50,7 +52,7 @@ def test_the_other_model_can_be_picked(monkeypatch):
     assert not app.info
 
 
-def test_a_model_without_records_asks_for_an_upload(monkeypatch, tmp_path):
+def test_a_record_set_without_a_readable_row_is_one_sentence(monkeypatch, tmp_path):
     (tmp_path / "records").mkdir()
     (tmp_path / "records" / "metadata.jsonl").write_text('{"text": ""}\n')
     app = opened(monkeypatch, "--model", SAMPLES / "bundles" / "feedback", "--records", tmp_path / "records")
@@ -153,6 +155,53 @@ def test_a_set_without_answers_can_be_answered_so_that_wrong_ones_stand_first(mo
     assert "answer all" not in [button.key for button in app.button]
 
 
+def test_answering_a_set_gives_others_their_turn_after_every_chunk(monkeypatch, four_records):
+    monkeypatch.setattr(session, "CHUNK", 1)
+    turns, taken = session.turns(), []
+    whole = turns.take
+
+    def take(waiting):
+        taken.append(waiting)
+        return whole(waiting)
+
+    monkeypatch.setattr(turns, "take", take)
+    app = opened(monkeypatch, "--model", SAMPLES / "bundles" / "feedback", "--records", four_records)
+    before = len(taken)
+    app.button(key="answer all").click().run()
+    assert not app.exception
+    assert len(taken) - before == 4
+
+
+def test_a_presenter_gets_past_a_record_that_cannot_be_read(monkeypatch, four_records):
+    row = json.loads((four_records / "metadata.jsonl").read_text("utf-8").splitlines()[0])
+    (four_records / row["image_file_name"]).write_bytes(b"no image at all")
+    arguments = ["app.py", "--model", SAMPLES / "bundles" / "feedback", "--records", four_records]
+    monkeypatch.setattr(sys, "argv", list(map(str, arguments)))
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    app.query_params["screen"] = "present"
+    app.run()
+    assert not app.exception
+    assert "is no image by its first bytes" in app.error[0].value.replace("\\", "")
+    app.button(key="Next presented").click().run()
+    assert not app.exception
+    assert not app.error
+
+
+def test_the_input_seam_is_asked_for_only_where_it_is_shown():
+    loaded = session.model(str(SAMPLES / "bundles" / "scene_qa"))
+    found = inspect_record(loaded, session.record_set(str(SAMPLES / "scene_qa" / "test")).records[0])
+    own = {t.strategy: t.prediction.top for t in found.traces}
+
+    def asked(**chosen):
+        return _asked_at_input(found, Selection(**{"strategy": "early", "seam": "input", **chosen}))
+
+    assert asked() == []
+    assert asked(view="attribution") == [("early", own["early"])]
+    assert asked(view="attribution", seam="fusion") == []
+    assert asked(strategy="late", target="purple") == [("late", "purple")]
+    assert asked(beside="late") == [("early", own["early"]), ("late", own["early"])]
+
+
 def test_a_strategy_that_answers_with_nan_leaves_the_others_their_answers(monkeypatch):
     whole = trace.trace_prepared
 
@@ -201,7 +250,7 @@ def test_a_link_to_somebody_elses_upload_says_so_and_shows_a_sample(monkeypatch)
     app.query_params["record"] = "upload"
     app.run()
     assert not app.exception
-    assert "seen only in the browser that made them" in app.warning[0].value
+    assert "made in another browser" in app.warning[0].value
     assert not app.info
     assert picker(app).value.startswith("fb-test-")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import pytest
 from PIL import Image
 
+from dashboard import uploads
 from dashboard.uploads import KEPT_PER_BROWSER, Shelf, Upload, browser_of, one_record, readable_part, record_set
 from dashboard.views.exports import refusals_csv, refusals_jsonl, safe_cell
 from dashboard.views.summary import left_out_table, reasons, summary
@@ -77,6 +79,7 @@ def test_a_set_with_damage_adds_up_and_says_what_is_wrong() -> None:
         Reads(),
         ("mine.zip", zipped(lines, {"good.png": png(), "bad.png": b"words"})),
         lambda done, of: told.append((done, of)),
+        nullcontext,
     )
     assert [r.id for r in upload.records.records] == ["whole", "part"]
     assert upload.kept_in_part == {"part"}
@@ -89,9 +92,44 @@ def test_a_set_with_damage_adds_up_and_says_what_is_wrong() -> None:
     assert told[0] == (0, 5)
 
 
+def test_a_file_that_many_rows_name_is_decoded_once_and_others_get_their_turn(monkeypatch) -> None:
+    decoded: list[str] = []
+    monkeypatch.setitem(uploads.DECODERS, "image", lambda data, name: decoded.append(name))
+    rows = 2 * uploads.CHECKED_AT_ONCE + 3
+    lines = [json.dumps({"id": str(i), "text": "a", "image_file_name": "good.png"}) for i in range(rows)]
+    told, turns = [], []
+
+    def turn() -> nullcontext:
+        turns.append(len(decoded))
+        return nullcontext()
+
+    found = record_set(Reads(), ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: told.append(d), turn)
+    assert len(found.records.records) == rows
+    assert decoded == ["good.png"]
+    assert told == [0, 25, 50]
+    assert len(turns) == 1 + 3  # unpacking, then every few rows
+
+
+def test_a_row_with_nothing_the_model_reads_is_refused_and_counted() -> None:
+    lines = [json.dumps({"id": "a", "text": "only words"}), json.dumps({"id": "b", "image_file_name": "good.png"})]
+    found = record_set(
+        Reads(("image", "audio")), ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: None, nullcontext
+    )
+    assert [r.id for r in found.records.records] == ["b"]
+    assert [(r.id, r.code) for r in found.left_out] == [("a", "record_empty")]
+    assert found.left_out[0].message == "the record has text; the model reads image, audio"
+    assert len(found.records) == 2
+
+
+def test_more_rows_than_the_picker_can_list_are_refused(monkeypatch) -> None:
+    monkeypatch.setattr(uploads, "MAX_ROWS", 2)
+    with pytest.raises(CallError, match="has 3 rows; at most 2 are opened here"):
+        record_set(Reads(), ("mine.zip", zipped(['{"text": "a"}'] * 3, {})), lambda d, o: None, nullcontext)
+
+
 def test_a_hostile_zip_is_refused_whole() -> None:
     with pytest.raises(CallError) as refused:
-        record_set(Reads(), ("in.zip", zipped(['{"text": "a"}'], {"../out.txt": b"x"})), lambda done, of: None)
+        record_set(Reads(), ("in.zip", zipped(['{"text": "a"}'], {"../out.txt": b"x"})), lambda done, of: None, nullcontext)
     assert refused.value.code == "archive_refused"
 
 
@@ -119,6 +157,23 @@ def test_the_oldest_uploads_of_a_browser_go_first() -> None:
     keys = [shelf.keep("me", upload()) for _ in range(KEPT_PER_BROWSER + 2)]
     assert [shelf.find("me", key) is None for key in keys] == [True, True] + [False] * KEPT_PER_BROWSER
     assert shelf.find("you", other) is not None
+
+
+def test_who_takes_most_room_makes_room() -> None:
+    def of(size: int) -> Upload:
+        record = Record("a", image=media_from_bytes(b"x" * size, "a.png"))
+        return Upload("mine", RecordSet((record,)), (), frozenset())
+
+    shelf = Shelf(most_bytes=100)
+    small = shelf.keep("you", of(20))
+    first, second = shelf.keep("me", of(40)), shelf.keep("me", of(39))
+    third = shelf.keep("other", of(30))
+    assert shelf.find("me", first) is None
+    assert shelf.find("me", second) is not None
+    assert shelf.find("you", small) is not None
+    assert shelf.find("other", third) is not None
+    huge = shelf.keep("me", of(500))
+    assert shelf.find("me", huge) is not None
 
 
 def test_a_browser_is_known_under_any_mask_of_its_cookie() -> None:

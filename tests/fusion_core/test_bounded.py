@@ -24,7 +24,7 @@ from fusion_core.encoders import stack
 from fusion_core.errors import CallError, RecordError
 from fusion_core.reading import bounded, clips, pictures, records, row_lines
 from fusion_core.reading.media import media_from_bytes, read_media
-from fusion_core.reading.pool import Limits, Pool
+from fusion_core.reading.pool import Limits, Pool, reading_for
 from fusion_core.types import Record, Refusal
 from tests.conftest import ROOT
 
@@ -200,6 +200,18 @@ def test_one_child_serves_many_and_is_replaced_after_its_share(make_pool):
     assert seen[0] == []
     assert seen[1] == seen[2] != []
     assert seen[3] == []  # three were served
+
+
+def test_a_child_reads_for_one_owner_only_and_few_stay(make_pool):
+    pool, used = make_pool(children=2), []
+    for owner in ("", "me", "you", "me", "third", ""):
+        with reading_for(owner):
+            bounded.decode_image(IMAGES["png"], "a", pool)
+        used += [child.pid for child in pool._children if child.owner == owner]
+        assert len(pool.pids()) <= 2
+    operator, me, you, me_again, third, operator_again = used
+    assert me == me_again  # its child had stayed
+    assert len({operator, me, you, third, operator_again}) == 5  # the operator's first had gone
 
 
 def test_nothing_of_one_request_is_in_the_next(pool):

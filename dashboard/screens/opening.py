@@ -1,0 +1,38 @@
+"""What every screen asks first: which model, and which record set the address leads to."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import session, state
+from dashboard.options import Workplace
+from dashboard.uploads import OpenSet
+from dashboard.views.labels import NO_MODEL, NOT_YOURS
+
+
+def models() -> list[Workplace]:
+    """Return the models there are; say so when there is none."""
+    places = session.choices()
+    if not places:
+        st.info(NO_MODEL)
+    return places
+
+
+def asked_place(places: list[Workplace]) -> int:
+    """Return which model the address asks for, the first one if none of these."""
+    names = [place.name for place in places]
+    asked = state.link().get("model", "")
+    return names.index(asked) if asked in names else 0
+
+
+def asked_set(place: Workplace) -> tuple[OpenSet | None, dict[str, str]]:
+    """Return the record set the address leads to, and what of the address belongs to it.
+
+    A set that this browser does not have is said so; the model's own stands in.
+    """
+    asked = state.link()
+    opened = session.open_set(place, asked.get("set", ""))
+    if asked.get("set") and (opened is None or opened.upload is None):
+        st.warning(NOT_YOURS, icon=":material/lock:")
+        asked = {name: value for name, value in asked.items() if name not in ("set", "record", "token")}
+    return opened, asked

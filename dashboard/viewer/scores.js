@@ -1,0 +1,50 @@
+// Signed scores of one class, and the difference of two strategies.
+
+const known = (value) => value !== null && value !== undefined;
+const missing = (values) => total(Object.values(values).map((scores) => scores.filter((score) => !known(score)).length));
+const gapWords = (count) => (count ? [`; ${count} ${count === 1 ? "token has" : "tokens have"} no finite score and ${count === 1 ? "is" : "are"} not in the sums`] : []);
+
+function sumWords(board, values) {
+  return Object.entries(values).flatMap(([m, scores], i) => [`${i ? " \u00b7 " : ""}${board.nameOf(m)} `, { strong: signed(total(scores)) }]);
+}
+
+function attributionLook(pane) {
+  const { board } = pane;
+  const chosen = pane.attribution();
+  if (!chosen) return { kind: "none", values: {}, most: 0, line: [pane.waiting()] };
+  const token = pane.token(board.active());
+  const values = Object.fromEntries(Object.entries(chosen.scores).filter(([m]) => pane.axis(m))); // null: not finite
+  const most = Math.max(0, ...Object.values(values).map(largest));
+  const facts = [chosen.method, `${chosen.seam} seam`, `baseline ${chosen.baseline}`, "unit: logit minus the mean logit", chosen.complete];
+  const from = { quiet: ` (${facts.filter(Boolean).join(", ")})` };
+  const target = { strong: chosen.target };
+  const score = token ? values[token.modality]?.[token.index] : undefined;
+  let line = ["Signed scores to the logit of ", target, ", summed: ", ...sumWords(board, values), ...gapWords(missing(values)), from];
+  if (score === null) line = [{ strong: tokenName(pane, token) }, " has no finite score", from];
+  else if (score !== undefined) {
+    const small = Math.abs(score) < 5e-5;
+    const side = small ? "for or against " : score > 0 ? "for " : "against ";
+    line = [{ strong: tokenName(pane, token) }, " ", { strong: small ? "0.00" : signed(score, decimals(score)) }, ` logits, ${side}`, target, from];
+  }
+  return { kind: "attribution", values, most, line };
+}
+
+// The second strategy minus the first, token by token; only tokens that both read and score.
+function differenceLook(pane) {
+  const { board } = pane;
+  const [first, second] = [board.panes[0], board.panes[1]];
+  const [a, b] = [lookAt(first), lookAt(second)];
+  if (a.kind !== b.kind || a.kind === "none") return { kind: "none", values: {}, most: 0, line: ["No difference to draw yet."] };
+  const values = {};
+  for (const m of MODALITIES)
+    if (a.values[m] && b.values[m] && first.axis(m) === second.axis(m))
+      values[m] = Array.from(b.values[m], (value, i) => (known(value) && known(a.values[m][i]) ? value - a.values[m][i] : null));
+  const most = Math.max(a.kind === "attention" ? 1 : 1e-9, ...Object.values(values).map(largest));
+  const unit = a.kind === "attention" ? "\u00d7 an even share" : `logits of \u201c${board.target()}\u201d`;
+  const token = pane.token(board.active());
+  const value = token ? values[token.modality]?.[token.index] : undefined;
+  const at = value === undefined ? null : [{ strong: tokenName(pane, token) }, ...(value === null ? [" has no finite score under both"] : [" ", { strong: signed(value) }, ` ${unit}`])];
+  const whole = a.kind === "attribution" ? [...sumWords(board, values), ` ${unit}`, ...gapWords(missing(values))] : ["blue: more under the second, orange: less"];
+  const short = a.kind === "attention" ? "\u00d7 even share" : "logits";
+  return { kind: "difference", unit: short, values, most, line: [...(at ?? whole), { quiet: ` (${second.card().label} minus ${first.card().label})` }] };
+}
