@@ -18,6 +18,7 @@ def inspect_screen() -> None:
     with st.spinner(STARTING):
         from dashboard import state
         from dashboard.screens import inspect
+    state.follow_address()
     if state.arrives_at("present"):
         st.switch_page(PRESENT, query_params=state.link())
     inspect.render()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from dashboard.uploads import OpenSet
@@ -11,6 +13,7 @@ LINK = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
     "beside",
 )  # fmt: skip
+BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
 
 def remember(name: str, value: object) -> None:
@@ -30,22 +33,46 @@ def _address() -> dict[str, str]:
     return {name: str(value)[:MAX_ID_CHARACTERS] for name, value in st.query_params.items() if name in LINK}
 
 
+def follow_address() -> None:
+    """Take what the address asks for when a session begins, and when the browser's Back or Forward changed it.
+
+    In between the address follows what is clicked, a little late: one that stood there moments ago is no wish.
+    """
+    address, known = _address(), recall("link")
+    if known is None:
+        remember("link", address)
+    elif address and address != known and address not in _lately():
+        remember("link", address)
+        remember("moves", moves() + 1)
+        remember("jumps", jumps() + 1)
+
+
 def link() -> dict[str, str]:
-    """Return what the address asks for; where a change of screens emptied it, what it asked for before."""
-    before = recall("link")
-    return _address() or (dict(before) if isinstance(before, dict) else {})
+    """Return what is asked for and open: by the address at first, by what was clicked since."""
+    asked = recall("link")
+    return dict(asked) if isinstance(asked, dict) else _address()
 
 
 def write_link(**parts: str) -> None:
-    """Write parts of the address; an empty value removes its part."""
-    written = {name: value for name, value in (link() | parts).items() if value}
+    """Write parts of the address at once, as one step for the browser's Back; an empty value removes its part."""
+    before = link()
+    written = {name: value for name, value in (before | parts).items() if value}
+    if written != before:
+        remember("lately", [(time.monotonic(), before), *_replaced()])
     remember("link", written)
-    for name in LINK:
-        value = written.get(name, "")
-        if value and st.query_params.get(name) != value:
-            st.query_params[name] = value
-        elif not value and name in st.query_params:
-            del st.query_params[name]
+    if _address() != written:
+        others = {name: value for name, value in st.query_params.items() if name not in LINK}
+        st.query_params.from_dict(others | written)
+
+
+def _replaced() -> list[tuple[float, dict[str, str]]]:
+    kept = recall("lately")
+    since = time.monotonic() - BEHIND
+    return [entry for entry in kept if entry[0] > since] if isinstance(kept, list) else []
+
+
+def _lately() -> list[dict[str, str]]:
+    return [address for _, address in _replaced()]
 
 
 def arrives_at(screen: str) -> bool:
@@ -53,19 +80,6 @@ def arrives_at(screen: str) -> bool:
     first = recall("arrived") is None
     remember("arrived", True)
     return first and st.query_params.get("screen") == screen
-
-
-def enter(screen: str) -> None:
-    """Note which screen is drawn: where the browser's Back leads to another one, the address there is what counts.
-
-    Within a screen the address only follows what was clicked, and may be late: it is not asked again.
-    """
-    came_from = recall("entered")
-    remember("entered", screen)
-    address = _address()
-    if came_from not in (None, screen) and address and address != recall("link"):
-        remember("link", address)
-        remember("moves", moves() + 1)
 
 
 # --- moving from record to record -------------------------------------------------------------------------------------
@@ -89,6 +103,17 @@ def move_to(set_key: str, id: str) -> None:
 def go_to(opened: OpenSet, id: str) -> None:
     """Move to a record of an open set."""
     move_to(opened.key if opened.upload else "", id)
+
+
+def jumps() -> int:
+    """Return how often the browser's Back or Forward led to another address."""
+    count = recall("jumps")
+    return count if isinstance(count, int) else 0
+
+
+def model_key() -> str:
+    """Name the model picker: a new one, that begins at the address, where Back or Forward led to another."""
+    return f"model · {jumps()}" if jumps() else "model"
 
 
 def picker_key(set_key: str) -> str:

@@ -22,7 +22,6 @@ from fusion_core.model import FusedModel
 
 def render() -> None:
     """Place the pickers and the board; say in one sentence what stands in the way, if anything does."""
-    state.enter("inspect")
     places = models()
     if not places:
         return
@@ -36,7 +35,8 @@ def _screen(places: list[Workplace]) -> None:
     with st.container(key="bar"):
         first, second, third = st.columns([3, 16, 3], vertical_alignment="bottom")
         names, start = [place.name for place in places], asked_place(places)
-        place = places[first.selectbox("Model", range(len(names)), start, format_func=names.__getitem__, key="model")]
+        key = state.model_key()
+        place = places[first.selectbox("Model", range(len(names)), start, format_func=names.__getitem__, key=key)]
         loaded = session.model(str(place.model))
         with third:
             offer_upload(loaded)

@@ -14,7 +14,7 @@ from fusion_core.errors import FusionError
 
 def render() -> None:
     """Show the record of the address in large type; without one, the first of the set."""
-    state.enter("present")
+    state.follow_address()
     places = models()
     if not places:
         return

@@ -99,12 +99,14 @@ def show(
     memory = _remembered(key) or {"revision": None, "asked": None, "seed": None, "push": 0}
     fresh = memory["revision"] != board.revision
     moved = asked != (clicked or memory["seed"]) and (clicked is None or asked != memory["asked"])
+    moved |= memory.get("moves") not in (None, state.moves())
     if fresh or moved:
         memory = {"revision": board.revision, "seed": asked, "push": memory["push"] + 1}
     memory = memory | {"asked": asked, "moves": state.moves()}
     state.remember(_memory(key), memory)
     seed: Selection = memory["seed"]
-    head = {"revision": board.revision, "stage": board.stage, "seed": asdict(seed), "epoch": _epoch(memory), **around}
+    head = {"revision": board.revision, "stage": board.stage, "seed": asdict(seed), "epoch": _epoch(memory)}
+    head |= {"jumps": state.jumps(), **around}
     message = json.dumps(head).encode() + b"\n" + board.body
     _board(key=key, data=message, on_selection_change=_nothing_more, on_ask_change=on_ask)
     return chosen(key) or seed

@@ -15,7 +15,7 @@ class Board {
     this.root = root;
     this.alive = true;
     this.ui = { ...before?.ui, hover: null, pin: null, folded: true, zoom: 1 };
-    [this.seed, this.reported] = [before?.seed, before?.reported];
+    [this.seed, this.reported, this.jumps] = [before?.seed, before?.reported, before?.jumps ?? 0];
     before = this;
     this.panes = [new Pane(this, root.querySelector(".pane"), "main")];
     this.onKey = (event) => onKey(this, event);
@@ -60,7 +60,9 @@ class Board {
     this.data = data;
     // What was chosen while this record was on its way stays chosen, unless the server asks for something new.
     const seed = JSON.stringify({ ...data.seed, token: "" });
-    const kept = [this.seed, this.reported].includes(seed) ? { ...this.selection(), token: data.seed.token } : data.seed;
+    const known = this.jumps === data.jumps && [this.seed, this.reported].includes(seed);
+    this.jumps = data.jumps;
+    const kept = known ? { ...this.selection(), token: data.seed.token } : data.seed;
     this.seed = seed;
     Object.assign(this.ui, { hover: null, folded: true, zoom: 1 }, this.seeded(kept));
     this.told = null;
