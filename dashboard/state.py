@@ -130,7 +130,7 @@ def kept_order(set_key: str, order: list[str]) -> list[str]:
     return order
 
 
-# --- what the board asked for of the record that is open ---------------------------------------------------------------
+# --- what the board asked for of the record that is open --------------------------------------------------------------
 
 
 def fills(content: str) -> int:

@@ -105,8 +105,8 @@ def show(
     memory = memory | {"asked": asked, "moves": state.moves()}
     state.remember(_memory(key), memory)
     seed: Selection = memory["seed"]
-    head = {"revision": board.revision, "stage": board.stage, "seed": asdict(seed), "epoch": _epoch(memory)}
-    head |= {"jumps": state.jumps(), **around}
+    head: dict[str, Any] = {"revision": board.revision, "stage": board.stage, "seed": asdict(seed)}
+    head |= {"epoch": _epoch(memory), "jumps": state.jumps(), **around}
     message = json.dumps(head).encode() + b"\n" + board.body
     _board(key=key, data=message, on_selection_change=_nothing_more, on_ask_change=on_ask)
     return chosen(key) or seed

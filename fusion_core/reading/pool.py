@@ -35,7 +35,8 @@ class Limits:
     """What one kind of reading may take.
 
     seconds: wall clock for one request. memory: bytes of address space. file_bytes: size of any file written.
-    children: how many at once, and how many stay for the next request. requests: after how many a child is replaced by a fresh one.
+    children: how many at once, and how many stay for the next request.
+    requests: after how many a child is replaced by a fresh one.
     """
 
     seconds: float

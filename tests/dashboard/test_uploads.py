@@ -128,8 +128,9 @@ def test_more_rows_than_the_picker_can_list_are_refused(monkeypatch) -> None:
 
 
 def test_a_hostile_zip_is_refused_whole() -> None:
+    hostile = ("in.zip", zipped(['{"text": "a"}'], {"../out.txt": b"x"}))
     with pytest.raises(CallError) as refused:
-        record_set(Reads(), ("in.zip", zipped(['{"text": "a"}'], {"../out.txt": b"x"})), lambda done, of: None, nullcontext)
+        record_set(Reads(), hostile, lambda done, of: None, nullcontext)
     assert refused.value.code == "archive_refused"
 
 

@@ -1,135 +1,16 @@
-"""The values that flow from a record to a screen.
-
-Letters in shapes: `B` batch, `T` tokens of a modality, `D` width, `C` classes, `H` heads.
-"""
+"""What is said about an answer, in numpy only; letters: `T` tokens of a modality, `C` classes, `H` heads."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-if TYPE_CHECKING:  # a screen may import these types without loading torch
-    from torch import Tensor
-
-MODALITIES = ("text", "image", "audio")
+from fusion_core.types.record import Record
+from fusion_core.types.tokens import TokenAxis
 
 Seam = Literal["input", "fusion"]
-AxisKind = Literal["words", "patches", "frames"]
-
-
-@dataclass(frozen=True)
-class Media:
-    """An image or audio file: named by the SHA-256 of its bytes, held in memory or on disk (see `reading.media`)."""
-
-    sha256: str
-    name: str
-    data: bytes | None = None
-    path: Path | None = None
-
-
-@dataclass(frozen=True)
-class Record:
-    """One thing the model was asked about; any modality may be None."""
-
-    id: str
-    text: str | None = None
-    image: Media | None = None
-    audio: Media | None = None
-    label: str | None = None
-    timestamp: datetime | None = None  # naive UTC
-    meta: Mapping[str, str | float] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
-
-    def present(self) -> tuple[str, ...]:
-        """Return the modalities the record has, in the order of `MODALITIES`."""
-        return tuple(m for m in MODALITIES if getattr(self, m) is not None)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A row that did not become a record, and why."""
-
-    id: str
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A row without an answer; `strategy` is None when the record itself could not be read."""
-
-    id: str
-    strategy: str | None
-    code: str
-    message: str
-
-
-@dataclass(frozen=True)
-class TokenAxis:
-    """What each token of one modality is in the raw input.
-
-    spans: `(start, end)` characters of words, `(x0, y0, x1, y1)` pixels of patches, `(start, end)` seconds of frames.
-    grid: `(rows, columns)` of patches, row-major; None for words and frames.
-    """
-
-    kind: AxisKind
-    labels: tuple[str, ...]
-    spans: tuple[tuple[float, ...], ...]
-    grid: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class ModalityInputs:
-    """One modality's continuous input, before its encoder.
-
-    values: word-piece embeddings `[B, P, d]`, pixels `[B, 3, S, S]` or log-mel `[B, 80, F]`.
-    mask: valid positions along the values' own axis, `bool [B, P]`; all False where the modality is absent.
-    groups: which word each piece belongs to, `[B, P]`, -1 for none (text only).
-    """
-
-    values: Tensor
-    mask: Tensor
-    axes: tuple[TokenAxis | None, ...]
-    groups: Tensor | None = None
-
-    @property
-    def presence(self) -> Tensor:
-        """Which records have this modality, `bool [B]`."""
-        return self.mask.any(dim=1)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the encoders read, per modality, and what preprocessing had to do to each record."""
-
-    modalities: dict[str, ModalityInputs]
-    notes: tuple[tuple[str, ...], ...]
-
-    def axes(self, row: int) -> dict[str, TokenAxis]:
-        """Return the token axes of the modalities that record `row` has."""
-        found = {m: part.axes[row] for m, part in self.modalities.items()}
-        return {m: axis for m, axis in found.items() if axis is not None}
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Encoded tokens of one modality: `values [B, T, D]`, `mask bool [B, T]`; all False where it is absent."""
-
-    values: Tensor
-    mask: Tensor
-
-    def rows(self, index: Tensor) -> Tokens:
-        """Gather rows `[N]` into a new batch; -1 gives an absent row."""
-        present = (index >= 0)[:, None]
-        kept = index.clamp(min=0)
-        # `where` of the values' own type, not a product: what stands in row 0 may be NaN.
-        values = self.values[kept].masked_fill(~present[..., None], 0.0)
-        return Tokens(values, self.mask[kept] & present)
 
 
 @dataclass(frozen=True)
@@ -184,11 +65,65 @@ class AttentionMap:
 
 
 @dataclass(frozen=True)
+class AttentionScores:
+    """How much of each token reaches what the answer is read from, `scores[m] [T_m]`, by attention alone.
+
+    method: `raw` (mean over queries and heads of one layer), `rollout` or `relevancy`. target: the class of
+    class-specific scores; None where they are the same for every class. Never an importance: see `Faithfulness`.
+    """
+
+    method: str
+    target: str | None
+    scores: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the explained class's centred logit does as tokens are removed, or put back, in a map's order.
+
+    moved `[S]`: share of the tokens moved, 0 to 1. values `[S]`. low, high `[S]`: least and most of the random orders.
+    area: mean height of `values`; area_low, area_high: the same of the random orders, least and most.
+    """
+
+    moved: np.ndarray
+    values: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    area: float
+    area_low: float
+    area_high: float
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """Whether a map's order of tokens says more about the answer than random orders do.
+
+    scope: `all`, or the one modality whose tokens are moved. policy: what stands in for a removed token. orders: number
+    of random orders in the band. badge: `trusted` (deletion and insertion both lie outside the whole band), `weak` (one
+    does) or `random` (neither). comprehensiveness, sufficiency: ERASER's, in logits. sensitivity: correlation of the
+    summed scores of random subsets with what removing them takes away; None where it is not defined.
+    """
+
+    scope: str
+    policy: str
+    orders: int
+    deletion: Curve
+    insertion: Curve
+    comprehensiveness: float
+    sufficiency: float
+    sensitivity: float | None
+    badge: Literal["trusted", "weak", "random"]
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Attribution:
     """Signed scores per token, `scores[m] [T_m]`, that together explain one class's logit against a baseline.
 
     delta: completeness error, |sum(scores) - (f(x) - f(baseline))|; `error` is the same relative to the larger of
     |f(x) - f(baseline)| and 5 % of the logit range over the background. None where a method promises no sum.
+    against: the class whose logit is subtracted, when two are contrasted; else the mean logit is.
+    spread: standard error per token `[T_m]` of a method that samples. done: share of its planned passes behind it.
     """
 
     method: str
@@ -199,6 +134,9 @@ class Attribution:
     delta: float | None = None
     error: float | None = None
     evaluations: int = 0
+    against: str | None = None
+    spread: dict[str, np.ndarray] | None = None
+    done: float = 1.0
 
 
 @dataclass(frozen=True)

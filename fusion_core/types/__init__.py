@@ -1,0 +1,43 @@
+"""The values that flow from a record to a screen."""
+
+from fusion_core.types.explanation import (
+    AttentionMap,
+    AttentionScores,
+    Attribution,
+    Check,
+    Cost,
+    Curve,
+    Faithfulness,
+    Ledger,
+    Prediction,
+    Reading,
+    Seam,
+    Trace,
+)
+from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
+from fusion_core.types.tokens import AxisKind, Inputs, ModalityInputs, TokenAxis, Tokens
+
+__all__ = [
+    "MODALITIES",
+    "AttentionMap",
+    "AttentionScores",
+    "Attribution",
+    "AxisKind",
+    "Check",
+    "Cost",
+    "Curve",
+    "Failure",
+    "Faithfulness",
+    "Inputs",
+    "Ledger",
+    "Media",
+    "ModalityInputs",
+    "Prediction",
+    "Reading",
+    "Record",
+    "Refusal",
+    "Seam",
+    "TokenAxis",
+    "Tokens",
+    "Trace",
+]

@@ -1,0 +1,74 @@
+"""What encoders read and what they make of it; letters in shapes: `B` batch, `T` tokens of a modality, `D` width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:  # a screen may import these types without loading torch
+    from torch import Tensor
+
+AxisKind = Literal["words", "patches", "frames"]
+
+
+@dataclass(frozen=True)
+class TokenAxis:
+    """What each token of one modality is in the raw input.
+
+    spans: `(start, end)` characters of words, `(x0, y0, x1, y1)` pixels of patches, `(start, end)` seconds of frames.
+    grid: `(rows, columns)` of patches, row-major; None for words and frames.
+    """
+
+    kind: AxisKind
+    labels: tuple[str, ...]
+    spans: tuple[tuple[float, ...], ...]
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class ModalityInputs:
+    """One modality's continuous input, before its encoder.
+
+    values: word-piece embeddings `[B, P, d]`, pixels `[B, 3, S, S]` or log-mel `[B, 80, F]`.
+    mask: valid positions along the values' own axis, `bool [B, P]`; all False where the modality is absent.
+    groups: which word each piece belongs to, `[B, P]`, -1 for none (text only).
+    """
+
+    values: Tensor
+    mask: Tensor
+    axes: tuple[TokenAxis | None, ...]
+    groups: Tensor | None = None
+
+    @property
+    def presence(self) -> Tensor:
+        """Which records have this modality, `bool [B]`."""
+        return self.mask.any(dim=1)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the encoders read, per modality, and what preprocessing had to do to each record."""
+
+    modalities: dict[str, ModalityInputs]
+    notes: tuple[tuple[str, ...], ...]
+
+    def axes(self, row: int) -> dict[str, TokenAxis]:
+        """Return the token axes of the modalities that record `row` has."""
+        found = {m: part.axes[row] for m, part in self.modalities.items()}
+        return {m: axis for m, axis in found.items() if axis is not None}
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Encoded tokens of one modality: `values [B, T, D]`, `mask bool [B, T]`; all False where it is absent."""
+
+    values: Tensor
+    mask: Tensor
+
+    def rows(self, index: Tensor) -> Tokens:
+        """Gather rows `[N]` into a new batch; -1 gives an absent row."""
+        present = (index >= 0)[:, None]
+        kept = index.clamp(min=0)
+        # `where` of the values' own type, not a product: what stands in row 0 may be NaN.
+        values = self.values[kept].masked_fill(~present[..., None], 0.0)
+        return Tokens(values, self.mask[kept] & present)
