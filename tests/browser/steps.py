@@ -7,11 +7,13 @@ import json
 import zipfile
 
 from PIL import Image
+from playwright.sync_api import TimeoutError as NothingCame
 
 from tests.conftest import SAMPLES
 
 TEST = SAMPLES / "feedback" / "test"
 DIALOG = "[role=dialog]"
+AGAIN = 20_000  # milliseconds after which somebody whose click did nothing clicks again
 
 
 def number(text: str) -> float:
@@ -32,10 +34,28 @@ def choose(visit, control: str, value: str) -> None:
 
 def open_upload(visit):
     """Open the upload panel and return it."""
-    visit.page.get_by_role("button", name="Upload").first.click()
+    button = visit.page.get_by_role("button", name="Upload").first
     dialog = visit.page.locator(DIALOG)
-    dialog.get_by_role("button", name="Inspect this record").wait_for()
+    inside = dialog.get_by_role("button", name="Inspect this record")
+    button.click()
+    try:
+        inside.wait_for(timeout=AGAIN)
+    except NothingCame:  # the page was drawn anew between press and release: a click may be lost then
+        button.click()
+        inside.wait_for()
     return dialog
+
+
+def download(visit, name: str) -> str:
+    """Press a download button and return the text of what came."""
+    button = visit.page.get_by_role("button", name=name)
+    try:
+        with visit.page.expect_download(timeout=AGAIN) as taken:
+            button.click()
+    except NothingCame:
+        with visit.page.expect_download() as taken:
+            button.click()
+    return taken.value.path().read_text("utf-8")
 
 
 def drop(visit, key: str, file: dict) -> None:

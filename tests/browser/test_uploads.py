@@ -12,6 +12,7 @@ from tests.browser.steps import (
     DIALOG,
     TEST,
     damaged_set,
+    download,
     open_upload,
     picture_file,
     shown_record,
@@ -149,9 +150,7 @@ def test_a_set_with_damaged_members_opens_and_the_account_of_it_can_be_taken_awa
     account.wait_for()
     here.complete()
     account.click()
-    with page.expect_download() as taken:
-        page.get_by_role("button", name="JSON lines, exact").click()
-    listed = [json.loads(line) for line in taken.value.path().read_text("utf-8").splitlines()]
+    listed = [json.loads(line) for line in download(here, "JSON lines, exact").splitlines()]
     assert [row["code"] for row in listed] == [
         "image_damaged",
         "path_refused",
