@@ -149,12 +149,14 @@ def _load_head(
 
 def _load_background(folder: Path, sha256: str, specs: Mapping[str, TokenSpec]) -> Background:
     tensors = read_weights(resolve_inside(folder, "background.safetensors"), sha256)
-    tokens = {m: Tokens(tensors[f"{m}.values"], tensors[f"{m}.mask"] > 0) for m in specs}
+    tokens = {m: Tokens(tensors[f"{m}.values"], tensors[f"{m}.mask"] > 0, tensors.get(f"{m}.raw")) for m in specs}
     donors = {t.values.shape[0] for t in tokens.values()}
     fits = all(
         t.values.ndim == 3
         and t.values.shape[:2] == t.mask.shape
         and t.values.shape[2] == specs[m].width
+        and (0 if t.raw is None else t.raw.shape[-1]) == specs[m].raw
+        and (t.raw is None or t.raw.shape[:2] == t.mask.shape)
         and bool(t.mask.any(dim=1).all())
         for m, t in tokens.items()
     )
@@ -210,9 +212,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise ModelError(f"{path.name} is missing from the bundle")
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start[:1] == b"\x80" or start[:2] == b"PK":
+    if _other_kind(path):
         raise ModelError(f"{path.name} is a pickle or an archive; only safetensors are loaded", "model_refused")
     if path.stat().st_size > MAX_WEIGHT_BYTES:
         raise ModelError(f"{path.name} is over {MAX_WEIGHT_BYTES:,} bytes")
@@ -228,22 +228,38 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     return found
 
 
+def _other_kind(path: Path) -> bool:
+    """Return whether a file begins as a pickle or an archive does, and not as safetensors may too.
+
+    safetensors begin with the length of their header, any number, and then the header: a JSON object.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)
+    header = int.from_bytes(start[:8], "little")
+    if start[8:] == b"{" and header <= path.stat().st_size - 8:
+        return False
+    return start[:1] == b"\x80" or start[:2] == b"PK"
+
+
 def _pack(background: Background) -> dict[str, Tensor]:
     packed = {}
     for m, tokens in background.tokens.items():
         packed[f"{m}.values"] = tokens.values.half().contiguous()
         packed[f"{m}.mask"] = tokens.mask.to(torch.uint8)
+        if tokens.raw is not None:
+            packed[f"{m}.raw"] = tokens.raw.half().contiguous()
     return packed
 
 
 def _token_spec(entry: Mapping[str, Any]) -> TokenSpec:
-    width, kind, grid = entry["width"], entry["kind"], entry["grid"]
+    width, kind, grid, raw = entry["width"], entry["kind"], entry["grid"], entry.get("raw", 0)
     sides = [] if grid is None else list(grid)
     fits = isinstance(width, int) and 1 <= width <= 65_536 and kind in ("words", "patches", "frames")
+    fits = fits and isinstance(raw, int) and 0 <= raw <= 65_536
     if not fits or (sides and len(sides) != 2) or not all(isinstance(s, int) and 1 <= s <= 256 for s in sides):
         raise ValueError(f"tokens {width!r} wide of kind {kind!r} on grid {grid!r} are out of range")
-    return TokenSpec(width, kind, (sides[0], sides[1]) if sides else None)
+    return TokenSpec(width, kind, (sides[0], sides[1]) if sides else None, raw)
 
 
 def _spec_entry(spec: TokenSpec) -> dict[str, Any]:
-    return {"width": spec.width, "kind": spec.kind, "grid": list(spec.grid) if spec.grid else None}
+    return {"width": spec.width, "kind": spec.kind, "grid": list(spec.grid) if spec.grid else None, "raw": spec.raw}

@@ -12,7 +12,6 @@ from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, load_encoder
 from fusion_core.errors import FusionError
 from fusion_core.lines import Line
 from fusion_core.model import FusedModel
-from fusion_core.types import Tokens
 
 PACKAGES = ("torch", "transformers", "captum", "streamlit", "soundfile", "pyarrow")
 
@@ -63,20 +62,20 @@ def _model_lines(model: FusedModel) -> Iterator[Line]:
 
 def _absence_line(model: FusedModel, name: str) -> Line:
     """Try it: with each modality absent in turn, its values become NaN and the logits must not change by a bit."""
-    one = {m: Tokens(t.values[:1], t.mask[:1]) for m, t in model.background.tokens.items()}
+    one = {m: t.rows(torch.tensor([0])) for m, t in model.background.tokens.items()}
     inert = True
     for m, tokens in one.items():
-        nothing = tokens.mask & False
+        nothing = torch.zeros_like(tokens.mask)
         with torch.no_grad():
-            plain = model.fuse({**one, m: Tokens(tokens.values, nothing)}, name)
-            garbled = model.fuse({**one, m: Tokens(torch.full_like(tokens.values, torch.nan), nothing)}, name)
+            plain = model.fuse({**one, m: tokens.each(lambda features: features, nothing)}, name)
+            garbled = model.fuse({**one, m: tokens.each(lambda f: torch.full_like(f, torch.nan), nothing)}, name)
         inert = inert and torch.equal(plain, garbled) and bool(torch.isfinite(plain).all())
     reason = "values of an absent modality change nothing (tried)" if inert else "values of an absent modality leak"
     return _line(f"absent: {name}", inert, reason)
 
 
 def _attention_line(model: FusedModel, name: str) -> Line:
-    one = {m: Tokens(t.values[:1], t.mask[:1]) for m, t in model.background.tokens.items()}
+    one = {m: t.rows(torch.tensor([0])) for m, t in model.background.tokens.items()}
     with torch.no_grad(), capture() as tape:
         model.fuse(one, name)
     found = len(tape.captured)

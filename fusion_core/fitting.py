@@ -51,6 +51,7 @@ def fit_bundle(
     stack = EncoderStack(_sources(encoders, train), roots)
     train_tokens, failed = encode_records(stack, train, progress)
     test_tokens, failed_tests = encode_records(stack, tested, progress)
+    names = _readable(names, strategies, stack)
     model = fit_model(out.name, names, classes, stack, train_tokens, test_tokens, FitSettings(seed=seed), progress)
     save(model, out)
     return fit_line(model, out), [*refused, *failed, *failed_tests]
@@ -115,6 +116,14 @@ def strategy_names(argument: str) -> list[str]:
     if not names:
         raise CallError("no strategy was named; give all, or names separated by commas")
     return names
+
+
+def _readable(names: Sequence[str], argument: str, stack: EncoderStack) -> list[str]:
+    """Leave out of `all` what these encoders cannot feed; raises CallError where it was asked for by name."""
+    left_out = [name for name in names if not strategy[name].reads(stack.specs)]
+    if left_out and argument != "all":
+        raise CallError(f"{', '.join(left_out)} reads low-level features, which these encoders do not all give")
+    return [name for name in names if name not in left_out]
 
 
 def fit_line(model: FusedModel, out: Path) -> Line:

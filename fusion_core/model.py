@@ -11,7 +11,7 @@ from torch import Tensor
 from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import CallError, RecordError
 from fusion_core.fusion import Head
-from fusion_core.types import Inputs, Record, Tokens
+from fusion_core.types import Inputs, Level, Record, Tokens
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,13 @@ class Background:
         """Number of donors."""
         return next(iter(self.tokens.values())).values.shape[0]
 
-    def mean_token(self, modality: str) -> Tensor:
-        """Return the mean valid token of a modality, `[D]`."""
+    def mean_token(self, modality: str, level: Level = "tokens") -> Tensor:
+        """Return the mean valid token of a modality at a level, `[D]`; raises CallError where it has no such level."""
         tokens = self.tokens[modality]
-        return tokens.values[tokens.mask].mean(dim=0)
+        features = tokens.at(level)
+        if features is None:
+            raise CallError(f"the background's {modality} has no low-level features")
+        return features[tokens.mask].mean(dim=0)
 
 
 class FusedModel:
@@ -141,9 +144,11 @@ def pool_rows(parts: Sequence[Mapping[str, Tokens]]) -> dict[str, Tokens]:
     pooled = {}
     for m in parts[0]:
         longest = max(part[m].values.shape[1] for part in parts)
+        raws = [raw for part in parts if (raw := part[m].raw) is not None]
         pooled[m] = Tokens(
             torch.cat([_lengthen(part[m].values, longest) for part in parts]),
             torch.cat([_lengthen(part[m].mask[..., None], longest)[..., 0] for part in parts]),
+            torch.cat([_lengthen(raw, longest) for raw in raws]) if len(raws) == len(parts) else None,
         )
     return pooled
 

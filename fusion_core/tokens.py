@@ -37,7 +37,7 @@ class TokenSet:
             if dropped is not None:
                 index = torch.where(dropped[m], -1, index)
             tokens = pool.rows(index)
-            found[m] = Tokens(tokens.values.float(), tokens.mask)
+            found[m] = tokens.each(Tensor.float)
         return found
 
     def without(self, modality: str) -> TokenSet:
@@ -76,7 +76,7 @@ def encode_records(
                 continue
             for m in set(fresh.present()) & set(stack.modalities):
                 seen[m][_content(record, m)] = len(parts[m])
-                parts[m].append(Tokens(encoded[m].values.half(), encoded[m].mask))
+                parts[m].append(encoded[m].each(Tensor.half))
             kept.append(record)
         if progress:
             progress("encode", min(start + CHUNK, len(records)), len(records))
@@ -107,4 +107,6 @@ def _fresh_part(record: Record, seen: dict[str, dict[str, int]]) -> Record:
 
 
 def _nothing(stack: EncoderStack, modality: str) -> Tokens:
-    return Tokens(torch.zeros(1, 1, stack.specs[modality].width).half(), torch.zeros(1, 1, dtype=torch.bool))
+    spec = stack.specs[modality]
+    raw = torch.zeros(1, 1, spec.raw).half() if spec.raw else None
+    return Tokens(torch.zeros(1, 1, spec.width).half(), torch.zeros(1, 1, dtype=torch.bool), raw)

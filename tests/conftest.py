@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -18,9 +19,9 @@ from fusion_core.types import Tokens
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_data"
 SPECS = {
-    "text": TokenSpec(12, "words"),
-    "image": TokenSpec(10, "patches", (3, 3)),
-    "audio": TokenSpec(8, "frames"),
+    "text": TokenSpec(12, "words", raw=6),
+    "image": TokenSpec(10, "patches", (3, 3), raw=5),
+    "audio": TokenSpec(8, "frames", raw=4),
 }
 LENGTHS = {"text": 5, "image": 9, "audio": 4}
 CLASSES = ("no", "maybe", "yes")
@@ -40,7 +41,9 @@ def random_tokens(batch: int, seed: int = 0, lengths: dict[str, int] = LENGTHS) 
     generator = torch.Generator().manual_seed(seed)
     return {
         m: Tokens(
-            torch.randn(batch, lengths[m], SPECS[m].width, generator=generator), torch.ones(batch, lengths[m]) > 0
+            torch.randn(batch, lengths[m], SPECS[m].width, generator=generator),
+            torch.ones(batch, lengths[m]) > 0,
+            torch.randn(batch, lengths[m], SPECS[m].raw, generator=generator),
         )
         for m in lengths
     }
@@ -48,7 +51,7 @@ def random_tokens(batch: int, seed: int = 0, lengths: dict[str, int] = LENGTHS) 
 
 def absent(tokens: dict[str, Tokens], *modalities: str) -> dict[str, Tokens]:
     """Return the tokens with some modalities masked out (their values stay)."""
-    return {m: Tokens(t.values, t.mask & (m not in modalities)) for m, t in tokens.items()}
+    return {m: replace(t, mask=t.mask & (m not in modalities)) for m, t in tokens.items()}
 
 
 def tiny_head(name: str, seed: int = 0):

@@ -60,26 +60,35 @@ method: Registry[Callable[[Problem], Scores]] = Registry("attribution method")
 
 
 def at_fusion(model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, target: int, scale: float) -> Problem:
-    """Pose the problem on encoded tokens; the baseline of a modality is the background's mean token."""
+    """Pose the problem on encoded tokens; the baseline of a modality is the background's mean token.
+
+    A strategy that fuses low-level features is explained on those.
+    """
+    level = model.head(strategy).level
     present = tuple(m for m, t in tokens.items() if bool(t.mask.any()))
 
     def forward(*values: Tensor) -> Tensor:
         batch = values[0].shape[0]
         given = {m: _expand(t, batch) for m, t in tokens.items()}
-        given.update({m: Tokens(v, given[m].mask) for m, v in zip(present, values, strict=True)})
+        given.update({m: given[m].put(level, v) for m, v in zip(present, values, strict=True)})
         return _centred(model.fuse(given, strategy), target)
 
-    values = tuple(tokens[m].values.detach() for m in present)
+    values = tuple(features.detach() for m in present if (features := tokens[m].at(level)) is not None)
     return Problem(
         modalities=present,
         forward=forward,
         values=values,
         baselines=tuple(
-            model.background.mean_token(m).expand_as(v).clone() for m, v in zip(present, values, strict=True)
+            model.background.mean_token(m, level).expand_as(v).clone() for m, v in zip(present, values, strict=True)
         ),
-        baseline_name="mean token of the background",
+        baseline_name="mean token of the background"
+        if level == "tokens"
+        else "mean low-level features of the background",
         to_tokens={m: lambda scores: scores.sum(dim=-1) for m in present},
-        cells={m: torch.arange(tokens[m].mask.shape[1])[:, None].expand(tokens[m].values.shape[1:]) for m in present},
+        cells={
+            m: torch.arange(tokens[m].mask.shape[1])[:, None].expand(v.shape[1:])
+            for m, v in zip(present, values, strict=True)
+        },
         scale=scale,
         bytes_per_element=FUSION_BYTES,
     )
@@ -122,7 +131,7 @@ def at_input(
 
 
 def _expand(tokens: Tokens, batch: int) -> Tokens:
-    return Tokens(tokens.values.expand(batch, -1, -1), tokens.mask.expand(batch, -1))
+    return tokens.each(lambda features: features.expand(batch, -1, -1), tokens.mask.expand(batch, -1))
 
 
 def _with_values(part: ModalityInputs, values: Tensor) -> ModalityInputs:

@@ -12,8 +12,9 @@ from torch import Tensor
 from fusion_core.contribute.shapley import Coalition, coalitions, interaction_values, moebius, shapley_values
 from fusion_core.errors import CallError
 from fusion_core.model import FusedModel, pool_rows
-from fusion_core.types import MODALITIES, Ledger, Reading, Tokens
+from fusion_core.types import MODALITIES, Ledger, Level, Reading, Tokens
 
+LEVELS: tuple[Level, ...] = ("tokens", "raw")
 POLICIES = ("marginal", "missing", "mean", "zero")
 
 
@@ -111,7 +112,7 @@ def _replacements(
     model: FusedModel, tokens: Mapping[str, Tokens], policy: str, seed: int
 ) -> tuple[dict[str, Tokens], dict[str, Tensor]]:
     """Return a pool whose row 0 is the record, and per modality the pool rows that stand in when it is removed."""
-    own = {m: Tokens(t.values.float(), t.mask) for m, t in tokens.items()}
+    own = {m: t.each(Tensor.float) for m, t in tokens.items()}
     if policy == "missing":
         return own, {m: torch.tensor([-1]) for m in tokens}
     if policy == "marginal":
@@ -122,8 +123,10 @@ def _replacements(
         }
     filled = {}
     for m, t in own.items():
-        fill = model.background.mean_token(m) if policy == "mean" else torch.zeros(t.values.shape[-1])
-        filled[m] = Tokens(fill.expand_as(t.values), t.mask)
+        filled[m] = t.each(torch.zeros_like)
+        for level in LEVELS if policy == "mean" else ():
+            if (features := t.at(level)) is not None:
+                filled[m] = filled[m].put(level, model.background.mean_token(m, level).expand_as(features))
     return pool_rows([own, filled]), {m: torch.tensor([1]) for m in tokens}
 
 

@@ -39,6 +39,7 @@ SHORTEST = 320  # samples: 20 ms, one frame of the encoder
 LONGEST = 30 * RATE
 MAX_FRAMES = 40
 MELS = 80
+SLICES = 2  # of a frame's log-mel, each averaged over time
 
 
 class AudioEncoder:
@@ -64,7 +65,7 @@ class AudioEncoder:
         if self.model.config.num_mel_bins != MELS:
             raise ModelError(f"{folder.name} hears {self.model.config.num_mel_bins} mel bands; {MELS} are supported")
         self.extractor = WhisperFeatureExtractor(feature_size=MELS)
-        self.spec = TokenSpec(int(self.model.config.d_model), "frames")
+        self.spec = TokenSpec(int(self.model.config.d_model), "frames", raw=MELS * SLICES)
         self.preprocessing: dict[str, Any] = {"rate": RATE, "mels": MELS, "frames": MAX_FRAMES, "seconds": 30}
 
     def prepare(self, clips: Sequence[Clip | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
@@ -91,12 +92,19 @@ class AudioEncoder:
         return ModalityInputs(values, mask, tuple(axes)), notes
 
     def encode(self, inputs: ModalityInputs) -> Tokens:
-        """Encode log-mel `[B, 80, F]` into pooled frames `[B, T, D]`, T at most 40."""
-        rows = [self._encode_one(v[:, : int(m.sum())]) for v, m in zip(inputs.values, inputs.mask, strict=True)]
+        """Encode log-mel `[B, 80, F]` into pooled frames `[B, T, D]`, T at most 40.
+
+        raw is the log-mel of each frame itself, `[B, T, 160]`: the mean of its first half and of its second.
+        """
+        clips = [v[:, : int(m.sum())] for v, m in zip(inputs.values, inputs.mask, strict=True)]
+        rows = [self._encode_one(clip) for clip in clips]
         longest = max(1, *(len(r) for r in rows), 1)
-        values = torch.stack([functional.pad(r, (0, 0, 0, longest - len(r))) for r in rows])
+
+        def stacked(each: list[Tensor]) -> Tensor:
+            return torch.stack([functional.pad(r, (0, 0, 0, longest - len(r))) for r in each])
+
         mask = torch.stack([torch.arange(longest) < len(r) for r in rows])
-        return Tokens(values, mask)
+        return Tokens(stacked(rows), mask, stacked([_slices(clip) for clip in clips]))
 
     def baseline(self, inputs: ModalityInputs) -> Tensor:
         """Return the uninformative input: each clip's own floor, which is what silence looks like beside it."""
@@ -144,6 +152,14 @@ def _pools(length: int) -> list[tuple[int, int]]:
     """Split `length` encoder frames (20 ms each) into at most 40 consecutive runs of nearly equal length."""
     count = min(MAX_FRAMES, length)
     return [(k * length // count, (k + 1) * length // count) for k in range(count)]
+
+
+def _slices(mel: Tensor) -> Tensor:
+    """Return the log-mel `[80, F]` of every pooled frame, `[T, 160]`: its two halves, each the mean over time."""
+    if mel.shape[1] == 0:
+        return mel.new_zeros(0, MELS * SLICES)
+    halves = [(mel[:, 2 * a : a + b], mel[:, a + b : 2 * b]) for a, b in _pools(mel.shape[1] // 2)]
+    return torch.stack([torch.cat([half.mean(dim=1) for half in pair]) for pair in halves])
 
 
 def _axis(length: int) -> TokenAxis:

@@ -13,6 +13,7 @@ import torch
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fusion_core.encoders.source import (
     EncoderRoots,
@@ -37,6 +38,8 @@ EFFICIENTNET = EncoderSource(
 )
 Normalisation = tuple[tuple[float, ...], tuple[float, ...], int]  # mean and scale per channel, side in pixels
 LITE_NORMALISATION: Normalisation = ((127.0,) * 3, (128.0,) * 3, 224)
+LOW_CHANNELS = 80  # of the network's first features at 14x14
+FINE = 4  # pixels a side that are kept of a transformer's patch as its low-level features
 STAGES = {"7x7": (1280, (7, 7)), "14x14": (112, (14, 14))}
 CLASSES = {
     "clip_vision_model": "CLIPVisionModel",
@@ -67,9 +70,9 @@ class ImageEncoder:
                 sha256=verify(path, EFFICIENTNET.sha256),
                 settings_sha256=hash_settings(folder, source.settings_sha256),
             )
-            self.network: nn.Module = LiteGrid(path, stage)
+            self.network: LiteGrid | PatchGrid = LiteGrid(path, stage)
             self.mean, self.scale, self.size = LITE_NORMALISATION
-            self.spec = TokenSpec(STAGES[stage][0], "patches", STAGES[stage][1])
+            self.spec = TokenSpec(STAGES[stage][0], "patches", STAGES[stage][1], self.network.raw)
         else:
             self.source = replace(
                 source,
@@ -79,7 +82,7 @@ class ImageEncoder:
             patches = PatchGrid(folder)
             self.network = patches
             self.mean, self.scale, self.size = patches.normalisation(folder)
-            self.spec = TokenSpec(patches.width, "patches", patches.grid)
+            self.spec = TokenSpec(patches.width, "patches", patches.grid, patches.raw)
         self.network.eval().requires_grad_(False)
         self.preprocessing: dict[str, Any] = {
             "size": self.size,
@@ -107,14 +110,16 @@ class ImageEncoder:
         return ModalityInputs(values, mask, tuple(axes)), notes
 
     def encode(self, inputs: ModalityInputs) -> Tokens:
-        """Encode pixels `[B, 3, S, S]` into cells `[B, rows * columns, D]`."""
+        """Encode pixels `[B, 3, S, S]` into cells `[B, rows * columns, D]`, with low-level features of the same."""
         rows = inputs.presence.nonzero()[:, 0]
         assert self.spec.grid is not None
         count = self.spec.grid[0] * self.spec.grid[1]
         tokens = inputs.values.new_zeros(inputs.values.shape[0], count, self.spec.width)
+        raw = inputs.values.new_zeros(inputs.values.shape[0], count, self.spec.raw)
         if len(rows):
-            tokens = tokens.index_copy(0, rows, self.network(inputs.values[rows]))
-        return Tokens(tokens, inputs.mask.expand(-1, count))
+            cells, low = self.network(inputs.values[rows])
+            tokens, raw = tokens.index_copy(0, rows, cells), raw.index_copy(0, rows, low)
+        return Tokens(tokens, inputs.mask.expand(-1, count), raw)
 
     def baseline(self, inputs: ModalityInputs) -> Tensor:
         """Return the uninformative input: each picture's own mean colour everywhere."""
@@ -147,19 +152,25 @@ class LiteGrid(nn.Module):
         if stage not in STAGES:
             raise CallError(f"unknown image stage {stage!r}; known: {', '.join(STAGES)}")
         self.stage = stage
+        # Four cells of the 14x14 stage stand side by side in one of 7x7.
+        self.raw = LOW_CHANNELS * (4 if stage == "7x7" else 1)
         self.network: Any = EfficientNet.from_name("efficientnet-lite0")
         # The one pickled file that is ever opened; its hash was compared before, and only tensors are unpickled.
         self.network.load_state_dict(torch.load(weights, weights_only=True, map_location="cpu"))
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return cells `[B, rows * columns, D]`."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return cells `[B, rows * columns, D]`, and the first features at 14x14 in the same cells, `[B, ..., R]`."""
         net = self.network
         x = net._swish(net._bn0(net._conv_stem(pixels)))
+        low: Tensor | None = None
         for block in net._blocks:
             if self.stage == "14x14" and block._depthwise_conv.stride[0] == 2 and x.shape[-1] == 14:
-                return x.flatten(2).transpose(1, 2)
+                return _cells(x), _cells(low if low is not None else x)
             x = block(x)
-        return net._swish(net._bn1(net._conv_head(x))).flatten(2).transpose(1, 2)
+            if low is None and x.shape[-1] == 14:
+                low = x
+        assert low is not None
+        return _cells(net._swish(net._bn1(net._conv_head(x)))), _cells(functional.pixel_unshuffle(low, 2))
 
 
 class PatchGrid(nn.Module):
@@ -172,6 +183,7 @@ class PatchGrid(nn.Module):
         config = self.model.config
         side = int(config.image_size) // int(config.patch_size)
         self.grid, self.width = (side, side), int(config.hidden_size)
+        self.raw = 3 * FINE * FINE
 
     def normalisation(self, folder: Path) -> Normalisation:
         """Return mean and scale in pixel units per channel, and the side in pixels."""
@@ -186,7 +198,18 @@ class PatchGrid(nn.Module):
             raise ModelError(f"preprocessor_config.json of {folder.name} needs three means and three positive scales")
         return mean, scale, int(self.model.config.image_size)
 
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Return patches `[B, rows * columns, D]`; class and distillation tokens come first and are dropped."""
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return patches `[B, rows * columns, D]` and their own pixels, averaged to 4 x 4 a patch, `[B, ..., 48]`.
+
+        Class and distillation tokens come first and are dropped.
+        """
         hidden = self.model(pixel_values=pixels).last_hidden_state
-        return hidden[:, hidden.shape[1] - self.grid[0] * self.grid[1] :]
+        fine = functional.adaptive_avg_pool2d(pixels, (self.grid[0] * FINE, self.grid[1] * FINE))
+        return hidden[:, hidden.shape[1] - self.grid[0] * self.grid[1] :], _cells(
+            functional.pixel_unshuffle(fine, FINE)
+        )
+
+
+def _cells(features: Tensor) -> Tensor:
+    """Return a map of features `[B, D, rows, columns]` as cells `[B, rows * columns, D]`."""
+    return features.flatten(2).transpose(1, 2)

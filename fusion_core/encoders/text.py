@@ -72,7 +72,7 @@ class TextEncoder:
         self.embeddings = self.model.get_input_embeddings()
         limit = int(getattr(self.model.config, "max_position_embeddings", MAX_PIECES))
         self.limit = min(MAX_PIECES, limit - 2)
-        self.spec = TokenSpec(int(self.model.config.hidden_size), "words")
+        self.spec = TokenSpec(int(self.model.config.hidden_size), "words", raw=self.embeddings.weight.shape[1])
         self.preprocessing: dict[str, Any] = {"pieces": self.limit}
 
     def prepare(self, texts: Sequence[str | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
@@ -92,7 +92,7 @@ class TextEncoder:
         return ModalityInputs(values, mask, tuple(axes), _pad(groups, mask.shape[1], -1)), notes
 
     def encode(self, inputs: ModalityInputs) -> Tokens:
-        """Encode piece embeddings into word tokens `[B, T, D]`.
+        """Encode piece embeddings into word tokens `[B, T, D]`; raw are the embeddings themselves, mean per word.
 
         Rows are grouped by their exact number of pieces, so that no padding takes part in any sum.
         """
@@ -100,6 +100,7 @@ class TextEncoder:
         lengths = inputs.mask.sum(dim=1)
         words = [int(g.max()) + 1 if bool(m.any()) else 0 for g, m in zip(inputs.groups, inputs.mask, strict=True)]
         tokens = inputs.values.new_zeros(len(words), max(1, *words), self.spec.width)
+        raw = _merge(inputs.values, inputs.groups, tokens.shape[1])
         for length in lengths.unique().tolist():
             if length == 0:
                 continue
@@ -108,7 +109,7 @@ class TextEncoder:
             merged = _merge(hidden, inputs.groups[rows, :length], tokens.shape[1])
             tokens = tokens.index_copy(0, rows, merged)
         counts = torch.tensor(words)
-        return Tokens(tokens, torch.arange(tokens.shape[1])[None] < counts[:, None])
+        return Tokens(tokens, torch.arange(tokens.shape[1])[None] < counts[:, None], raw)
 
     def baseline(self, inputs: ModalityInputs) -> Tensor:
         """Return the uninformative input `[B, P, d]`: every piece but the special ones is the mask piece."""

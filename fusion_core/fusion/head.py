@@ -16,16 +16,21 @@ from torch import Tensor, nn
 from fusion_core.attention import Attention, Probe, Segments
 from fusion_core.errors import CallError
 from fusion_core.registry import Registry
-from fusion_core.types import MODALITIES, AxisKind, Tokens
+from fusion_core.types import MODALITIES, AxisKind, Level, Tokens
 
 
 @dataclass(frozen=True)
 class TokenSpec:
-    """What a head must know of a modality's tokens: width, kind of axis, and grid of patches."""
+    """What a head must know of a modality's tokens: width, kind of axis, grid of patches, low-level width (0: none)."""
 
     width: int
     kind: AxisKind
     grid: tuple[int, int] | None = None
+    raw: int = 0
+
+    def width_at(self, level: Level) -> int:
+        """Return the width of the features of a level."""
+        return self.width if level == "tokens" else self.raw
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,10 @@ class Front(nn.Module):
     are not valid never enter (`torch.where`: 0 x NaN would be NaN).
     """
 
-    def __init__(self, spec: TokenSpec, width: int) -> None:
+    def __init__(self, spec: TokenSpec, width: int, level: Level = "tokens") -> None:
         super().__init__()
-        self.spec = spec
-        self.linear = nn.Linear(spec.width, width)
+        self.spec, self.level = spec, level
+        self.linear = nn.Linear(spec.width_at(level), width)
         self.norm = nn.LayerNorm(width)
         self.modality = nn.Parameter(torch.randn(width) * 0.02)
         if spec.grid:
@@ -79,7 +84,9 @@ class Front(nn.Module):
     def forward(self, tokens: Tokens) -> Tokens:
         """Project `tokens [B, T, D_m]` to `[B, T, D]`; invalid positions become zeros."""
         valid = tokens.mask[..., None]
-        clean = torch.where(valid, tokens.values, 0.0)
+        features = tokens.at(self.level)
+        assert features is not None
+        clean = torch.where(valid, features, 0.0)
         placed = self.norm(self.linear(clean)) + self.modality + self.position(clean.shape[1])
         return Tokens(torch.where(valid, placed, 0.0), tokens.mask)
 
@@ -98,15 +105,27 @@ def sinusoids(length: int, width: int) -> Tensor:
 
 
 class Head(nn.Module):
-    """A fusion strategy with its weights. Subclasses write `combine`."""
+    """A fusion strategy with its weights. Subclasses write `combine`.
+
+    level: what it reads of the tokens: what the encoders made of them, or their low-level features.
+    """
+
+    level: Level = "tokens"
 
     def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:
         super().__init__()
         self.modalities = tuple(m for m in MODALITIES if m in specs)
         self.settings = settings
         self.specs = {m: specs[m] for m in self.modalities}
-        self.front = nn.ModuleDict({m: Front(specs[m], settings.width) for m in self.modalities})
+        if not self.reads(specs):
+            raise CallError(f"{type(self).__name__} reads low-level features, which the encoders do not all give")
+        self.front = nn.ModuleDict({m: Front(specs[m], settings.width, self.level) for m in self.modalities})
         self.auxiliary = nn.ModuleDict({m: nn.Linear(settings.width, classes) for m in self.modalities})
+
+    @classmethod
+    def reads(cls, specs: Mapping[str, TokenSpec]) -> bool:
+        """Return whether tokens of these specs have the level the strategy reads."""
+        return all(spec.width_at(cls.level) > 0 for spec in specs.values())
 
     def forward(self, tokens: Mapping[str, Tokens]) -> HeadOutput:
         """Fuse `tokens[m] [B, T_m, D_m]` of every modality the head was built for."""
@@ -117,9 +136,12 @@ class Head(nn.Module):
         for m in self.modalities:
             if m not in tokens:
                 raise CallError(f"{m} tokens were not given; pass them with an all-False mask where {m} is absent")
-            given, wanted = tokens[m].values.shape[-1], self.specs[m].width
-            if given != wanted:
-                raise CallError(f"{m} tokens have {given} dims but the strategy was built for {wanted}")
+            features, wanted = tokens[m].at(self.level), self.specs[m].width_at(self.level)
+            if features is None:
+                raise CallError(f"{m} tokens carry no low-level features, which the strategy was built for")
+            if features.shape[-1] != wanted:
+                kind = "tokens" if self.level == "tokens" else "low-level features"
+                raise CallError(f"{m} {kind} have {features.shape[-1]} dims but the strategy was built for {wanted}")
         return {m: self.front[m](tokens[m]) for m in self.modalities}
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:

@@ -15,7 +15,7 @@ from fusion_core.types.explanation import (
     Trace,
 )
 from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
-from fusion_core.types.tokens import AxisKind, Inputs, ModalityInputs, TokenAxis, Tokens
+from fusion_core.types.tokens import AxisKind, Inputs, Level, ModalityInputs, TokenAxis, Tokens
 
 __all__ = [
     "MODALITIES",
@@ -30,6 +30,7 @@ __all__ = [
     "Faithfulness",
     "Inputs",
     "Ledger",
+    "Level",
     "Media",
     "ModalityInputs",
     "Prediction",

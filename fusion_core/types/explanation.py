@@ -198,7 +198,7 @@ class Trace:
     """Everything known about one record under one strategy; numpy only.
 
     target: the class the checks speak of. ledgers: one per class. attributions: of the target, and of other classes
-    where they were asked for.
+    where they were asked for. scores: what attention gives per token, of the target where it is class-specific.
     """
 
     record: Record
@@ -213,6 +213,7 @@ class Trace:
     checks: tuple[Check, ...]
     notes: tuple[str, ...]
     cost: Cost
+    scores: tuple[AttentionScores, ...] = ()
 
     @property
     def ledger(self) -> Ledger:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # a screen may import these types without loading torch
     from torch import Tensor
 
 AxisKind = Literal["words", "patches", "frames"]
+Level = Literal["tokens", "raw"]
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,36 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Tokens:
-    """Encoded tokens of one modality: `values [B, T, D]`, `mask bool [B, T]`; all False where it is absent."""
+    """Encoded tokens of one modality: `values [B, T, D]`, `mask bool [B, T]`; all False where it is absent.
+
+    raw: low-level features of the same tokens, `[B, T, R]`, as they were before the encoder (or early in it); None
+    where an encoder gives none.
+    """
 
     values: Tensor
     mask: Tensor
+    raw: Tensor | None = None
 
     def rows(self, index: Tensor) -> Tokens:
         """Gather rows `[N]` into a new batch; -1 gives an absent row."""
         present = (index >= 0)[:, None]
         kept = index.clamp(min=0)
-        # `where` of the values' own type, not a product: what stands in row 0 may be NaN.
-        values = self.values[kept].masked_fill(~present[..., None], 0.0)
-        return Tokens(values, self.mask[kept] & present)
+
+        def gathered(features: Tensor) -> Tensor:
+            # `where` of the values' own type, not a product: what stands in row 0 may be NaN.
+            return features[kept].masked_fill(~present[..., None], 0.0)
+
+        return self.each(gathered, self.mask[kept] & present)
+
+    def each(self, change: Callable[[Tensor], Tensor], mask: Tensor | None = None) -> Tokens:
+        """Return tokens with both kinds of features changed alike, and another mask where one is given."""
+        raw = None if self.raw is None else change(self.raw)
+        return Tokens(change(self.values), self.mask if mask is None else mask, raw)
+
+    def at(self, level: Level) -> Tensor | None:
+        """Return the features of a level, `[B, T, D]`: `tokens` for encoder tokens, `raw` for low-level features."""
+        return self.values if level == "tokens" else self.raw
+
+    def put(self, level: Level, features: Tensor) -> Tokens:
+        """Return tokens with the features of one level replaced."""
+        return replace(self, **{"values" if level == "tokens" else "raw": features})

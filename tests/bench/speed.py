@@ -17,7 +17,7 @@ from fusion_core.contribute.ledger import measure
 from fusion_core.model import FusedModel
 from fusion_core.reading.records import read
 from fusion_core.trace import Question, trace_record
-from fusion_core.types import Record, Tokens
+from fusion_core.types import Record
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 REPEATS = 7
@@ -38,7 +38,7 @@ def ledger_ratio(model: FusedModel, record: Record) -> tuple[float, float]:
     """Return seconds of the ledger under all strategies, and its ratio to plain passes over as many rows."""
     _, tokens = model.encode_record(record)
     rows = measure(model, tokens, model.default_strategy).evaluations
-    batch = {m: Tokens(t.values.expand(rows, -1, -1).contiguous(), t.mask.expand(rows, -1)) for m, t in tokens.items()}
+    batch = {m: t.rows(torch.zeros(rows, dtype=torch.long)) for m, t in tokens.items()}
 
     def ledgers() -> None:
         for strategy in model.strategies:

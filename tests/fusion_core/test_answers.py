@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from fusion_core.errors import RecordError
 from fusion_core.fusion import strategy as heads
 from fusion_core.lines import predict_line
 from fusion_core.model import FusedModel
-from fusion_core.types import Inputs, ModalityInputs, Record, Refusal, TokenAxis, Tokens
+from fusion_core.types import Inputs, ModalityInputs, Record, Refusal, TokenAxis
 from tests.conftest import SPECS, random_tokens
 
 
@@ -37,7 +38,7 @@ class FakeStack:
         tokens = random_tokens(inputs.modalities["text"].values.shape[0])
         text = tokens["text"]
         scaled = text.values * inputs.modalities["text"].values[:, :, None]
-        return {**tokens, "text": Tokens(scaled, text.mask)}
+        return {**tokens, "text": replace(text, values=scaled)}
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fusion_core.bundle import load, save
+from fusion_core.bundle import load, read_weights, save
 from fusion_core.encoders.source import hash_file
 from fusion_core.errors import ModelError
 from tests.conftest import random_tokens
@@ -145,6 +145,15 @@ def test_model_json_is_strict(folder, text):
     (folder / "model.json").write_text(text)
     with pytest.raises(ModelError, match=r"model\.json of tiny"):
         load(folder)
+
+
+@pytest.mark.parametrize("length", [0x280, 0x4B50])
+def test_weights_whose_header_length_looks_like_a_pickle_or_an_archive_are_read(tmp_path, length):
+    path = tmp_path / "w.safetensors"
+    header = json.dumps({"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode().ljust(length)
+    path.write_bytes(length.to_bytes(8, "little") + header + bytes(4))
+    assert path.read_bytes()[:2] in (b"\x80\x02", b"PK")
+    assert float(read_weights(path, hash_file(path))["a"]) == 0.0
 
 
 def test_a_background_of_uneven_donors_is_refused(folder):

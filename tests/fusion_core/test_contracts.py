@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -10,8 +11,8 @@ import torch
 
 from fusion_core.attention import capture
 from fusion_core.errors import CallError
-from fusion_core.fusion import strategy
-from fusion_core.types import MODALITIES, Tokens
+from fusion_core.fusion import HeadSettings, TokenSpec, strategy
+from fusion_core.types import MODALITIES
 from tests.conftest import LENGTHS, SPECS, absent, random_tokens, tiny_head
 
 PATTERNS = [set(kept) for size in (1, 2, 3) for kept in combinations(MODALITIES, size)]
@@ -30,7 +31,9 @@ def head(request):
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e6])
 def test_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept, garbage):
     tokens = only(random_tokens(3), kept)
-    replaced = {m: t if m in kept else Tokens(torch.full_like(t.values, garbage), t.mask) for m, t in tokens.items()}
+    replaced = {
+        m: t if m in kept else t.each(lambda features: torch.full_like(features, garbage)) for m, t in tokens.items()
+    }
     before, after = head(tokens), head(replaced)
     assert torch.equal(before.logits, after.logits)
     assert torch.isfinite(before.fused).all()
@@ -41,7 +44,7 @@ def test_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept, gar
 def test_random_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept):
     tokens = only(random_tokens(3, seed=1), kept)
     other = random_tokens(3, seed=2)
-    replaced = {m: t if m in kept else Tokens(other[m].values, t.mask) for m, t in tokens.items()}
+    replaced = {m: t if m in kept else replace(other[m], mask=t.mask) for m, t in tokens.items()}
     assert torch.equal(head(tokens).logits, head(replaced).logits)
 
 
@@ -60,8 +63,8 @@ def test_padding_does_not_matter(head, kept):
     longer = {
         m: t
         if SPECS[m].grid
-        else Tokens(
-            torch.cat([t.values, torch.full_like(t.values, float("nan"))], 1),
+        else t.each(
+            lambda features: torch.cat([features, torch.full_like(features, float("nan"))], 1),
             torch.cat([t.mask, torch.zeros_like(t.mask)], 1),
         )
         for m, t in tokens.items()
@@ -83,7 +86,7 @@ def test_a_record_does_not_depend_on_its_batch(head, batch):
 def test_presence_patterns_may_be_mixed_in_a_batch(head):
     tokens = random_tokens(len(PATTERNS))
     masks = {m: torch.tensor([[m in kept] for kept in PATTERNS]) for m in MODALITIES}
-    mixed = head({m: Tokens(t.values, t.mask & masks[m]) for m, t in tokens.items()}).logits
+    mixed = head({m: replace(t, mask=t.mask & masks[m]) for m, t in tokens.items()}).logits
     for row, kept in enumerate(PATTERNS):
         own = only({m: t.rows(torch.tensor([row])) for m, t in tokens.items()}, kept)
         torch.testing.assert_close(mixed[row], head(own).logits[0], atol=2e-6, rtol=1e-5)
@@ -113,7 +116,7 @@ def test_every_weight_takes_part_in_the_loss(head):
 
 def test_gradients_are_finite_when_a_modality_is_absent(head):
     tokens = absent(random_tokens(2), "image")
-    tokens["image"] = Tokens(torch.full_like(tokens["image"].values, float("nan")), tokens["image"].mask)
+    tokens["image"] = tokens["image"].each(lambda features: torch.full_like(features, float("nan")))
     head(tokens).logits.sum().backward()
     assert all(torch.isfinite(p.grad).all() for p in head.parameters() if p.grad is not None)
 
@@ -172,11 +175,28 @@ def test_a_tape_hears_nothing_after_it_is_closed():
     assert tape.captured == []
 
 
-def test_wrong_token_width_is_named_with_what_was_wanted(head):
+def test_wrong_width_is_named_with_what_was_wanted(head):
     tokens = random_tokens(1)
-    tokens["text"] = Tokens(torch.zeros(1, 5, 48), tokens["text"].mask)
-    with pytest.raises(CallError, match="text tokens have 48 dims but the strategy was built for 12"):
+    tokens["text"] = tokens["text"].put(head.level, torch.zeros(1, 5, 48))
+    kind, wanted = ("tokens", 12) if head.level == "tokens" else ("low-level features", 6)
+    with pytest.raises(CallError, match=f"text {kind} have 48 dims but the strategy was built for {wanted}"):
         head(tokens)
+
+
+def test_a_strategy_reads_one_level_and_nothing_of_the_other(head):
+    tokens = random_tokens(2)
+    other = "raw" if head.level == "tokens" else "tokens"
+    garbled = {m: t.put(other, torch.full_like(t.at(other), float("nan"))) for m, t in tokens.items()}
+    assert torch.equal(head(tokens).logits, head(garbled).logits)
+
+
+def test_low_level_features_that_are_missing_are_named():
+    tokens = random_tokens(1)
+    tokens["image"] = replace(tokens["image"], raw=None)
+    with pytest.raises(CallError, match="image tokens carry no low-level features"):
+        tiny_head("early_raw")(tokens)
+    with pytest.raises(CallError, match="do not all give"):
+        strategy["early_raw"]({**SPECS, "audio": TokenSpec(8, "frames")}, 3, HeadSettings(24, 2))
 
 
 def test_a_modality_that_was_not_given_is_named(head):

@@ -54,7 +54,7 @@ def test_coalitions_agree_with_fusing_each_mixture_by_itself(tiny_model, name, m
 
 def test_what_stands_in_an_absent_row_of_the_pool_never_leaks(tiny_model, name):
     pool = random_tokens(2)
-    pool["audio"] = Tokens(torch.full_like(pool["audio"].values, float("nan")), pool["audio"].mask)
+    pool["audio"] = pool["audio"].each(lambda features: torch.full_like(features, float("nan")))
     rows = {"text": torch.tensor([0, 1]), "image": torch.tensor([1, 0]), "audio": torch.tensor([-1, -1])}
     logits = tiny_model.fuse_rows(pool, rows, name)
     picked = {m: pool[m].rows(rows[m]) for m in pool}
@@ -118,6 +118,7 @@ def test_padding_of_the_record_does_not_change_the_ledger(tiny_model, name):
         "text": Tokens(
             torch.cat([tokens["text"].values, torch.zeros(1, 9, 12)], 1),
             torch.cat([tokens["text"].mask, torch.zeros(1, 9) > 0], 1),
+            torch.cat([tokens["text"].raw, torch.zeros(1, 9, 6)], 1),
         ),
     }
     a, b = (measure(tiny_model, t, name).ledger("yes") for t in (tokens, longer))
