@@ -20,11 +20,10 @@ from fusion_core.neighbours import FusedIndex
 from fusion_core.reading.bounded import decode_audio, decode_image
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
-from fusion_core.trace import Question, attribute, trace_strategies
-from fusion_core.types import Attribution, Failure, Inputs, Record, Tokens, Trace
+from fusion_core.trace import Question, trace_strategies
+from fusion_core.types import Failure, Inputs, Record, Tokens, Trace
 
 NEIGHBOURS = 5
-Attributions = dict[str, tuple[Attribution, ...]]
 
 
 @dataclass(frozen=True)
@@ -90,24 +89,6 @@ def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:
     done = set.intersection(*({a.target for a in trace.attributions} for trace in found.traces))
     ranked = np.argsort(-likely, kind="stable")
     return tuple(model.classes[i] for i in ranked if model.classes[i] not in done)
-
-
-def explain_classes(model: FusedModel, found: Inspection, classes: Sequence[str]) -> Attributions:
-    """Attribute classes at the fusion seam under every strategy that has not yet, so that any may be chosen."""
-    return {
-        trace.strategy: tuple(
-            attribution
-            for name in classes
-            if name not in {a.target for a in trace.attributions}
-            for attribution in attribute(model, found.inputs, found.tokens, trace.strategy, name, Question())
-        )
-        for trace in found.traces
-    }
-
-
-def explain_at_input(model: FusedModel, found: Inspection, strategy: str, target: str) -> tuple[Attribution, ...]:
-    """Attribute one class of one strategy on what was written, seen and heard: seconds, so only when asked for."""
-    return attribute(model, found.inputs, found.tokens, strategy, target, Question(seam="input"))
 
 
 def similar_to(

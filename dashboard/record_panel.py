@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import session, state, viewer
-from dashboard.inspection import Inspection, classes_left, content_key
+from dashboard.inspection import classes_left, content_key
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
 from dashboard.viewer import Selection
-from dashboard.views.board import CHANCE, StrategyCard
+from dashboard.views.board import Later, StrategyCard
 from dashboard.views.escape import markdown_safe
-from dashboard.views.labels import LEVELS, NO_ATTENTION, say, waiting
+from dashboard.views.labels import LEVELS, NO_ATTENTION, say
+from dashboard.work import A_FEW, Work
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
-from fusion_core.types import Attribution, Record
+from fusion_core.types import Record
 
 BOARD = "board"
 TRACING = "Tracing the record under every strategy: about a second."
-A_FEW = 4  # classes explained at a time behind the first paint: a click in between waits for no more
 
 
 def selection(loaded: FusedModel, record_id: str | None = None) -> Selection:
@@ -87,12 +87,14 @@ def _show(
     left = classes_left(loaded, found)
     fills = state.fills(folder + key)
     compared = session.answered_set(place, opened)
-    near = session.similar_records(folder, opened, record, found, compared) if fills and compared else None
-    asked = _asked_at_input(found, now) if fills else []  # seconds: never before the first paint
-    stage = f"{fills} {compared and compared.key} {asked}"
-    more = _more_attributions(folder, key, found, left[: fills * A_FEW], asked, meanwhile)
+    later, stage = Later(), ""
+    if fills:
+        work = Work(folder, key, found, meanwhile)
+        near = session.similar_records(folder, opened, record, found, compared) if compared else None
+        later, stage = work.later(now, left[: fills * A_FEW], fills * A_FEW >= len(left), near)
+    stage = f"{fills} {compared and compared.key} {stage}"
     cards = [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
-    content = session.board_content(folder, key, stage, found, cards, more, near)
+    content = session.board_content(folder, key, stage, found, cards, later)
     upload = opened.key if opened.upload else ""
     around = {
         "presenting": presenting,
@@ -100,52 +102,12 @@ def _show(
         "compared": {"done": fills > 0, "set": compared.name if compared and compared.key != opened.key else ""},
         "complete": fills > 0 and fills * A_FEW >= len(left),
         "link": {"model": place.name, "record": record.id, "set": upload},
+        "started": [name for _, name in state.noted(folder + key, "start")],
     }
     ask = partial(_answer_request, folder + key, opened, compared, order, record.id)
     shown = viewer.show(content, around, BOARD, now, ask)
     screen = "present" if presenting else "inspect"
     state.write_link(model=place.name, set=upload, record=record.id, screen=screen, **shown.for_link())
-
-
-def _asked_at_input(found: Inspection, now: Selection) -> list[tuple[str, str]]:
-    """Return the strategies and the class whose attribution at the input seam the board shows; none for other views.
-
-    A strategy without attention between tokens has attributions only, whatever view is asked for, and so has the one
-    beside it.
-    """
-    own = {trace.strategy: trace.prediction.top for trace in found.traces}
-    shown = [name for name in (now.strategy, now.beside) if name in own]
-    attribution = now.view == "attribution" or any(name in NO_ATTENTION for name in shown)
-    if now.seam != "input" or now.strategy not in own or not attribution:
-        return []
-    chance = {trace.strategy for trace in found.traces if trace.status == CHANCE}
-    return [(name, now.target or own[now.strategy]) for name in shown if name not in chance]
-
-
-def _more_attributions(
-    folder: str,
-    key: str,
-    found: Inspection,
-    classes: tuple[str, ...],
-    at_input: list[tuple[str, str]],
-    meanwhile: DeltaGenerator,
-) -> dict[str, tuple[Attribution, ...]]:
-    """Return the attributions that came after the first paint, each computed once."""
-
-    def in_line(ahead: int) -> None:
-        meanwhile.caption(waiting(ahead))
-
-    more: dict[str, tuple[Attribution, ...]] = {}
-    for start in range(0, len(classes), A_FEW):
-        few = classes[start : start + A_FEW]
-        # Nothing is said while this waits behind a board that stands, but a click must get through.
-        done = session.classes_explained(folder, key, few, found, lambda ahead: meanwhile.empty())
-        more = {strategy: more.get(strategy, ()) + found_here for strategy, found_here in done.items()}
-    for strategy, target in at_input:
-        more[strategy] = more.get(strategy, ()) + session.at_input(folder, key, strategy, target, found, in_line)
-    if at_input:
-        meanwhile.empty()
-    return more
 
 
 def _answer_request(content: str, opened: OpenSet, compared: OpenSet | None, order: list[str], id: str) -> None:
@@ -154,6 +116,11 @@ def _answer_request(content: str, opened: OpenSet, compared: OpenSet | None, ord
     if asked.get("fill"):
         state.fill_more(content)
         return
+    for what, change in (("judge", state.note), ("start", state.note), ("stop", state.forget)):
+        if isinstance(entry := asked.get(what), Mapping):
+            names = ("strategy", "name", "target") if what == "judge" else ("strategy", "name")
+            change(content, "judge" if what == "judge" else "start", tuple(str(entry.get(n, "")) for n in names))
+            return
     wanted, target = str(asked.get("open", "")), compared or opened
     if asked.get("step") in (1, -1) and id in order:
         wanted, target = order[(order.index(id) + asked["step"]) % len(order)], opened

@@ -8,28 +8,19 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.inspection import (
-    Attributions,
-    Inspection,
-    content_key,
-    explain_at_input,
-    explain_classes,
-    inspect_record,
-    similar_to,
-)
+from dashboard.inspection import Inspection, content_key, inspect_record, similar_to
 from dashboard.options import Workplace, workplaces
 from dashboard.state import recall, remember
 from dashboard.turns import Turns
 from dashboard.uploads import File, OpenSet, Shelf, Upload, browser_of, nothing_read, one_record, readable_part
 from dashboard.uploads import record_set as checked_set
-from dashboard.views.board import Board, StrategyCard, payload
+from dashboard.views.board import Board, Later, StrategyCard, payload
 from dashboard.views.labels import LABELS
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
@@ -39,12 +30,10 @@ from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex, build_index, load_index
 from fusion_core.reading.pool import reading_for
 from fusion_core.reading.records import RecordSet, read
-from fusion_core.types import Attribution, Failure, Record
+from fusion_core.types import Failure, Record
 
 CHUNK = 16
 ENOUGH = 20  # records a set needs, for similar ones to be looked for in it
-
-T = TypeVar("T")
 
 
 # --- what the operator named: loaded once for all sessions ---------------------------------------------------------
@@ -219,36 +208,6 @@ def inspection(model_folder: str, opened: OpenSet, record: Record) -> Inspection
         return _inspection(model_folder, content_key(record), record)
 
 
-def _once(name: str, content: str, part: object, waiting: Callable[[int], object], make: Callable[[], T]) -> T:
-    """Return a part of what is worked out about the open record, made in its turn when it is not there yet.
-
-    Not a cached function: while it waits for its turn it says so on the screen, which a cache would say again.
-    """
-    kept = recall(name)
-    done: dict[object, T] = kept[1] if isinstance(kept, tuple) and kept[0] == content else {}
-    if part not in done:
-        with turns().take(waiting):
-            done[part] = make()
-    remember(name, (content, done))
-    return done[part]
-
-
-def classes_explained(
-    model_folder: str, key: str, classes: tuple[str, ...], found: Inspection, waiting: Callable[[int], object]
-) -> Attributions:
-    """Attribute a few more classes of the open record at the fusion seam."""
-    make = partial(explain_classes, model(model_folder), found, classes)
-    return _once("classes", model_folder + key, classes, waiting, make)
-
-
-def at_input(
-    model_folder: str, key: str, strategy: str, target: str, found: Inspection, waiting: Callable[[int], object]
-) -> tuple[Attribution, ...]:
-    """Attribute one class of one strategy of the open record at the input seam."""
-    make = partial(explain_at_input, model(model_folder), found, strategy, target)
-    return _once("at input", model_folder + key, (strategy, target), waiting, make)
-
-
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)
 def _similar_records(
     model_folder: str, key: str, set_key: str, leave_out_id: str | None, _found: Inspection, _compared: OpenSet
@@ -275,8 +234,7 @@ def board_content(
     stage: str,
     _found: Inspection,
     _cards: Sequence[StrategyCard],
-    _more: Attributions,
-    _similar: dict[str, Any] | None,
+    _later: Later,
 ) -> Board:
     """Return what the board shows of an inspection, written out once; `stage` names how much of it is there."""
     whole = payload(
@@ -285,7 +243,6 @@ def board_content(
         audio=_found.audio,
         strategies=_cards,
         labels=LABELS,
-        more=_more,
-        similar=_similar,
+        later=_later,
     )
     return Board(whole["revision"], whole["stage"], json.dumps(whole).encode())

@@ -11,7 +11,7 @@ from fusion_core.reading.cells import MAX_ID_CHARACTERS
 
 LINK = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
-    "beside",
+    "map", "method", "against", "beside",
 )  # fmt: skip
 BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
@@ -142,3 +142,19 @@ def fills(content: str) -> int:
 def fill_more(content: str) -> None:
     """Note that the board asked for more of this record."""
     remember("fills", (content, fills(content) + 1))
+
+
+def noted(content: str, what: str) -> tuple[tuple[str, ...], ...]:
+    """Return what the board asked for of this record since it was opened, such as maps to `judge` or to `start`."""
+    kept = recall(what)
+    return kept[1] if isinstance(kept, tuple) and kept[0] == content else ()
+
+
+def note(content: str, what: str, entry: tuple[str, ...]) -> None:
+    """Note something the board asked for of this record."""
+    remember(what, (content, (*(e for e in noted(content, what) if e != entry), entry)))
+
+
+def forget(content: str, what: str, entry: tuple[str, ...]) -> None:
+    """Take back what the board asked for."""
+    remember(what, (content, tuple(e for e in noted(content, what) if e != entry)))

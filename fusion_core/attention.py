@@ -24,7 +24,12 @@ Edit = Callable[["Probe", Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Captured:
-    """Weights `[B, H, T_q, T_k]` that passed a probe, and what their two token axes are made of."""
+    """Weights `[B, H, T_q, T_k]` that passed a probe, and what their two token axes are made of.
+
+    A gate has one head; its query segment is "fused", the features of the joint vector it feeds, and each key segment
+    is one column: a modality. `gated`, of a gate only, is what it weighs, of the same shape.
+    allowed: which keys exist, `bool [B, 1, 1, T_k]`; None means all.
+    """
 
     site: str
     layer: int
@@ -32,6 +37,15 @@ class Captured:
     weights: Tensor
     query: Segments
     key: Segments
+    gated: Tensor | None = None
+    allowed: Tensor | None = None
+
+    def passed(self) -> dict[str, Tensor]:
+        """Return how much a gate lets through of each modality, `norm(g_m * h_m) [B]`; nothing for attention."""
+        if self.gated is None:
+            return {}
+        norms = (self.weights * self.gated).flatten(1, 2).norm(dim=1)
+        return {m: norms[:, column] for column, (m, _) in enumerate(self.key)}
 
 
 @dataclass
@@ -63,14 +77,19 @@ class Probe(nn.Module):
         super().__init__()
         self.site, self.layer, self.kind = site, layer, kind
 
-    def forward(self, weights: Tensor, allowed: Tensor, query: Segments, key: Segments) -> Tensor:
-        """Pass `weights [B, H, T_q, T_k]` on; `allowed bool [B, 1, 1, T_k]` says which keys exist."""
+    def forward(
+        self, weights: Tensor, allowed: Tensor, query: Segments, key: Segments, gated: Tensor | None = None
+    ) -> Tensor:
+        """Pass `weights [B, H, T_q, T_k]` on; `allowed bool [B, 1, 1, T_k]` says which keys exist.
+
+        gated: what a gate weighs, of the same shape.
+        """
         tape = _open_tape.get()
         if tape is None:
             return weights
         if tape.edit is not None:
             weights = tape.edit(self, weights, allowed)
-        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key))
+        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key, gated, allowed))
         return weights
 
 

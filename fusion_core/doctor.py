@@ -78,6 +78,6 @@ def _attention_line(model: FusedModel, name: str) -> Line:
     one = {m: t.rows(torch.tensor([0])) for m, t in model.background.tokens.items()}
     with torch.no_grad(), capture() as tape:
         model.fuse(one, name)
-    found = len(tape.captured)
+    found = sum(captured.kind == "attention" for captured in tape.captured)
     reason = f"{found} sites" if found else "this strategy fuses without attention; its ledger and attributions remain"
     return _line(f"attention: {name}", found > 0, reason)

@@ -47,7 +47,7 @@ def _prediction_line(
 
 
 def trace_line(trace: Trace, full: bool) -> Line:
-    """Return the line of one trace; `full` adds the attention weights."""
+    """Return the line of one trace; `full` adds the attention weights. Gates are told among the checks."""
     return {
         "id": trace.record.id,
         "strategy": trace.strategy,
@@ -55,7 +55,7 @@ def trace_line(trace: Trace, full: bool) -> Line:
             trace.record.id, trace.strategy, trace.prediction, tuple(trace.axes), trace.notes
         ),
         "ledger": _ledger(trace.ledger),
-        "attention": [_attention(a, full) for a in trace.attention],
+        "attention": [_attention(a, full) for a in trace.attention if a.kind == "attention"],
         "attributions": [_attribution(a, trace.axes) for a in trace.attributions],
         "checks": {
             c.name: {"value": number(c.value), "passed": c.passed, "sentence": c.sentence} for c in trace.checks

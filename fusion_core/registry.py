@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from fusion_core.errors import CallError
@@ -35,6 +35,10 @@ class Registry(Generic[Part]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._parts
+
+    def items(self) -> Iterable[tuple[str, Part]]:
+        """Return names and parts, in order."""
+        return self._parts.items()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)

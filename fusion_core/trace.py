@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from fusion_core.attend import attention_scores
+from fusion_core.attend.gates import gate_checks
 from fusion_core.attend.raw import attention_maps
 from fusion_core.attention import capture
 from fusion_core.attribute import Problem, Scores, at_fusion, at_input, method
@@ -19,11 +23,19 @@ from fusion_core.verify.sums import completeness, efficiency
 from fusion_core.verify.uniform import uniform_replacement
 
 DEFAULT_METHOD = "integrated_gradients"
+#: Methods by gradient do not work on pixels; there this one stands in.
+BY_GRADIENT = ("integrated_gradients", "gradient_shap", "input_x_gradient", "smooth_grad")
+STAND_IN = "occlusion"
+Report = Callable[[int, int, tuple[Attribution, ...]], None]
 
 
 @dataclass(frozen=True)
 class Question:
-    """What to explain and how; `target` None means each strategy's own answer, `also` names further classes."""
+    """What to explain and how; `target` None means each strategy's own answer, `also` names further classes.
+
+    against: a class to contrast the target with, in attributions. report: told passes done, passes planned, and an
+    attribution's parts known so far; whoever raises in it ends the attribution.
+    """
 
     method: str | None = DEFAULT_METHOD
     seam: Seam = "fusion"
@@ -31,6 +43,8 @@ class Question:
     also: tuple[str, ...] = ()
     policy: str = "marginal"
     seed: int = 0
+    against: str | None = None
+    report: Report | None = None
 
 
 def trace_record(
@@ -82,6 +96,8 @@ def trace_prepared(
     table = measure(model, tokens, strategy, question.policy, question.seed)
     scale = model.logit_range(strategy)
     maps = attention_maps(tape, inputs.axes(0))
+    attends = any(m.kind == "attention" for m in maps)
+    scores = attention_scores(model, tokens, strategy, model.classes.index(target)) if attends else ()
     attributions = tuple(
         found
         for name in dict.fromkeys((target, *question.also))
@@ -90,9 +106,10 @@ def trace_prepared(
     ledgers = {name: table.ledger(name) for name in model.classes}
     own = [a for a in attributions if a.target == target]
     checks: list[Check | None] = [efficiency(ledgers[target]), *(completeness(a) for a in own)]
-    if maps:
+    if attends:
         checks.append(uniform_replacement(model, tokens, strategy, scale))
-    forwards = 1 + table.evaluations + sum(a.evaluations for a in attributions) + (2 if maps else 0)
+    checks.extend(gate_checks(maps))
+    forwards = 1 + table.evaluations + sum(a.evaluations for a in attributions) + (2 if attends else 0)
     return Trace(
         record=record,
         strategy=strategy,
@@ -106,6 +123,7 @@ def trace_prepared(
         checks=tuple(c for c in checks if c is not None),
         notes=inputs.notes[0],
         cost=Cost(forwards, time.perf_counter() - started),
+        scores=scores,
     )
 
 
@@ -117,32 +135,79 @@ def attribute(
     target: str,
     question: Question,
 ) -> tuple[Attribution, ...]:
-    """Attribute one class to tokens; raises CallError for a class the model does not have.
+    """Attribute one class to tokens.
 
     At the input seam gradients stop at the image: pixel gradients through the network do not converge, so images are
-    occluded cell by cell there.
+    occluded cell by cell there. Raises CallError for a class the model does not have, or a method that does not work
+    at this seam or on what the record has.
     """
-    if target not in model.classes:
-        raise CallError(f"unknown target class {target!r}; the model has {', '.join(model.classes)}")
+    for name in (target, question.against):
+        if name is not None and name not in model.classes:
+            raise CallError(f"unknown target class {name!r}; the model has {', '.join(model.classes)}")
+    if question.against == target:
+        raise CallError(f"{target!r} cannot be contrasted with itself; name another class")
     if question.method is None:
         return ()
-    scale = model.logit_range(strategy)
+    posed = problems(model, inputs, tokens, strategy, target, question)
+    return tuple(_attribution(name, target, problem, question) for name, problem in posed)
+
+
+def problems(
+    model: FusedModel,
+    inputs: Inputs,
+    tokens: Mapping[str, Tokens],
+    strategy: str,
+    target: str,
+    question: Question,
+) -> list[tuple[str, Problem]]:
+    """Return what a question comes to: methods and the problems they are to solve.
+
+    Raises CallError for a method that does not work at this seam or on what the record has.
+    """
+    assert question.method is not None
+    asked = method[question.method]
     number = model.classes.index(target)
+    against = None if question.against is None else model.classes.index(question.against)
     if question.seam == "fusion":
-        posed = [(question.method, at_fusion(model, tokens, strategy, number, scale))]
+        posed = [(question.method, at_fusion(model, tokens, strategy, number, against, question.seed))]
     else:
         split: dict[str, list[str]] = {}
         for m in inputs.axes(0):
-            chosen = "occlusion" if m == "image" and question.method == DEFAULT_METHOD else question.method
+            chosen = STAND_IN if m == "image" and question.method in BY_GRADIENT else question.method
             split.setdefault(chosen, []).append(m)
         posed = [
-            (name, at_input(model, inputs, tokens, strategy, number, scale, tuple(explained)))
+            (name, at_input(model, inputs, tokens, strategy, number, tuple(explained), against, question.seed))
             for name, explained in split.items()
         ]
-    return tuple(_attribution(name, question.seam, target, problem) for name, problem in posed)
+    if not all(method[name].works(problem) for name, problem in posed):
+        where = " and ".join(f"{seam} seam" for seam in asked.seams)
+        what = f" and explains {', '.join(asked.only)} only" if asked.only else ""
+        raise CallError(f"{question.method} works at the {where}{what}; the record has {', '.join(inputs.axes(0))}")
+    return posed
 
 
-def _attribution(name: str, seam: Seam, target: str, problem: Problem) -> Attribution:
-    found: Scores = method[name](problem)
-    scores = {m: value.detach().double().numpy() for m, value in found.tokens.items()}
-    return Attribution(name, seam, target, scores, problem.baseline_name, found.delta, found.error, found.evaluations)
+def _attribution(name: str, target: str, problem: Problem, question: Question) -> Attribution:
+    def made(found: Scores) -> Attribution:
+        return Attribution(
+            method=name,
+            seam=problem.seam,
+            target=target,
+            scores=_arrays(found.tokens),
+            baseline=problem.baseline_name,
+            delta=found.delta,
+            error=found.error,
+            evaluations=found.evaluations,
+            against=question.against,
+            spread=_arrays(found.spread) if found.spread else None,
+            done=found.done,
+        )
+
+    def heard(done: int, planned: int, partly: Scores | None) -> None:
+        if question.report is not None:
+            question.report(done, planned, (made(partly),) if partly else ())
+
+    return made(method[name].run(replace(problem, report=heard)))
+
+
+def _arrays(tokens: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    return {m: value.detach().double().numpy() for m, value in tokens.items()}

@@ -28,6 +28,9 @@ SCRIPTS = (
     "words.js",
     "image.js",
     "audio.js",
+    "asking.js",
+    "heads.js",
+    "badge.js",
     "look.js",
     "ledger.js",
     "similar.js",
@@ -44,7 +47,7 @@ def _read(name: str) -> str:
 _board = st.components.v2.component(
     "fusion_lens_board",
     html=_read("board.html"),
-    css="\n".join(_read(name) for name in ("board.css", "lanes.css", "cards.css")),
+    css="\n".join(_read(name) for name in ("board.css", "lanes.css", "explain.css", "cards.css")),
     js="\n".join(_read(name) for name in SCRIPTS),
 )
 
@@ -54,8 +57,8 @@ class Selection:
     """What is chosen on the board, as it stands in the address.
 
     token: pinned, such as "text:3", or "". target: the class explained, "" for the strategy's own answer. layer: a
-    group of attention maps by its label, "" for the board's choice. head: from 1, "" for all. beside: a second
-    strategy, or "".
+    group of attention maps by its label, "" for the board's choice. head: from 1, "" for all. map: how attention is
+    read. method: of attribution. against: a class to contrast with, "" for the mean. beside: a second strategy, or "".
     """
 
     strategy: str = ""
@@ -66,6 +69,9 @@ class Selection:
     direction: str = "both"
     layer: str = ""
     head: str = ""
+    map: str = "raw"
+    method: str = "integrated_gradients"
+    against: str = ""
     beside: str = ""
 
     @classmethod
@@ -131,7 +137,7 @@ def stands(key: str) -> bool:
 
 
 def request(key: str) -> dict[str, Any]:
-    """Return what the board asks the server for in this run: `fill`, `open` (an id) or `step` (+1 or -1)."""
+    """Return what the board asks the server for in this run: `fill`, `judge`, `start`, `stop`, `open` or `step`."""
     kept = state.recall(key)
     asked = kept.get("ask") if isinstance(kept, Mapping) else None
     return dict(asked) if isinstance(asked, Mapping) else {}

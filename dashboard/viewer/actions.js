@@ -16,11 +16,12 @@ function choices(select, options, current) {
   select.value = current;
 }
 
+const USUAL = { seam: "fusion", direction: "both", map: "raw", method: "integrated_gradients" }; // not named in a link
+
 function linkTo(board) {
   const url = new URL(window.location.href);
-  const { seam, direction, ...rest } = board.selection();
-  const parts = { ...board.data.link, screen: board.data.presenting ? "present" : "inspect", ...rest };
-  Object.assign(parts, { seam: seam === "fusion" ? "" : seam, direction: direction === "both" ? "" : direction });
+  const parts = { ...board.data.link, screen: board.data.presenting ? "present" : "inspect", ...board.selection() };
+  for (const [name, usual] of Object.entries(USUAL)) if (parts[name] === usual) parts[name] = "";
   for (const [name, value] of Object.entries(parts)) value ? url.searchParams.set(name, value) : url.searchParams.delete(name);
   return url.href;
 }

@@ -14,7 +14,7 @@ class Board {
   constructor(root) {
     this.root = root;
     this.alive = true;
-    this.ui = { ...before?.ui, hover: null, pin: null, folded: true, zoom: 1 };
+    this.ui = { ...before?.ui, hover: null, pin: null, folded: true, zoom: 1, overview: false, curves: "", scope: "all" };
     [this.seed, this.reported, this.jumps] = [before?.seed, before?.reported, before?.jumps ?? 0];
     before = this;
     this.panes = [new Pane(this, root.querySelector(".pane"), "main")];
@@ -34,6 +34,8 @@ class Board {
 
   named = (name) => this.data.strategies.find((card) => card.name === name && card.prediction);
   strategy = () => this.named(this.ui.strategy) ?? this.data.strategies.find((card) => card.prediction) ?? this.data.strategies[0];
+  against = () => (this.ui.against === this.target() ? "" : this.ui.against);
+  attributionName = () => nameMap("attribution", this.ui.method, this.ui.seam, this.target(), this.against());
   target = () => this.ui.target || this.strategy().prediction?.top || "";
   shows = (modality) => this.data.reads.includes(modality) || this.data.record.present.includes(modality);
   nameOf = (modality) => this.data.names[modality] ?? modality;
@@ -42,7 +44,7 @@ class Board {
   // The views there are of everything that is shown: of both strategies, side by side.
   offers = () => offeredBy([this.strategy(), ...(this.ui.beside ? [this.named(this.ui.beside)] : [])]);
 
-  seeded({ strategy, token, view, target, seam, direction, layer, head, beside }) {
+  seeded({ strategy, token, view, target, seam, direction, layer, head, map, method, against, beside }) {
     return {
       strategy,
       wanted: view === "attribution" ? view : "attention",
@@ -52,6 +54,9 @@ class Board {
       direction: ["to", "by"].includes(direction) ? direction : "both",
       layer,
       head: /^\d+$/.test(head) ? Number(head) - 1 : -1,
+      map: ["rollout", "relevancy"].includes(map) ? map : "raw",
+      method: method || "integrated_gradients",
+      against: this.data.classes.includes(against) ? against : "",
       beside: this.named(beside) && beside !== strategy ? beside : "",
     };
   }
@@ -66,6 +71,8 @@ class Board {
     this.seed = seed;
     Object.assign(this.ui, { hover: null, folded: true, zoom: 1 }, this.seeded(kept));
     this.told = null;
+    this.asked = new Set(); // what was asked of the server about this record
+    this.started = new Set(data.started ?? []);
     loadClip(this);
     buildStrip(this);
     this.arrange();
@@ -144,8 +151,9 @@ class Board {
   selection() {
     const { ui } = this;
     const pin = ui.pin ? `${ui.pin.modality}:${ui.pin.index}` : "";
-    const { seam, direction, layer, target, beside } = ui;
-    return { strategy: this.strategy().name, token: pin, view: ui.wanted, target, seam, direction, layer, head: ui.head < 0 ? "" : String(ui.head + 1), beside };
+    const { seam, direction, layer, target, map, method, against, beside } = ui;
+    const head = ui.head < 0 ? "" : String(ui.head + 1);
+    return { strategy: this.strategy().name, token: pin, view: ui.wanted, target, seam, direction, layer, head, map, method, against, beside };
   }
 
   // One message for a burst of clicks or arrow keys, after the picture is on the screen.
@@ -177,10 +185,13 @@ class Board {
     paintControls(this);
     paintSentence(this);
     this.panes.forEach((pane) => pane.paint());
+    paintHeads(this);
+    paintCurves(this);
     paintChecks(this);
     paintLedger(this);
     paintSimilar(this);
     this.drawNow();
+    judge(this);
   }
 
   theme() {
@@ -208,6 +219,7 @@ class Board {
     this.player?.pause();
     clearTimeout(this.pending);
     clearTimeout(this.filling);
+    clearTimeout(this.judging);
     cancelAnimationFrame(this.frame);
   }
 }

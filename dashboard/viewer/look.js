@@ -51,16 +51,18 @@ function paintControls(board) {
   const attention = view === "attention";
   const views = board.offers().toReversed().map((name) => [name, name]);
   segments(board, "view", views, view, (wanted) => board.set({ wanted }));
-  segments(board, "direction", attention ? WAYS : [], ui.direction, (direction) => board.set({ direction }));
-  const groups = attention ? card.groups.map((group, i) => [i, group.label]) : [];
+  const ways = [["raw", "raw"], ...(card.scores ?? []).map((one) => [one.method, one.label])];
+  const maps = attention ? [...new Map(ways)] : [];
+  segments(board, "map", maps, pane.map(), (map) => board.set({ map }));
+  const raw = attention && pane.map() === "raw";
+  segments(board, "direction", raw ? WAYS : [], ui.direction, (direction) => board.set({ direction }));
+  const groups = raw ? card.groups.map((group, i) => [i, group.label]) : [];
   segments(board, "layer", groups, pane.groupIndex(), (i) => board.set({ layer: card.groups[Number(i)].label, head: -1 }));
-  const heads = attention ? [[-1, "all heads"], ...[...Array(pane.group().heads).keys()].map((h) => [h, h + 1])] : [];
+  const heads = raw ? [[-1, "all heads"], ...[...Array(pane.group().heads).keys()].map((h) => [h, h + 1])] : [];
   segments(board, "head", heads.length > 2 ? heads : [], ui.head, (head) => board.set({ head: Number(head) }));
   const attribution = view === "attribution";
   segments(board, "seam", attribution ? SEAMS : [], ui.seam, (seam) => board.set({ seam }));
-  const found = attribution ? (card.attributions ?? []).filter((a) => a.target === board.target() && a.seam === ui.seam) : [];
-  const methods = [...new Set(found.map((a) => a.method))];
-  segments(board, "method", methods.map((name) => [name, name]), pane.attribution()?.method, (method) => board.set({ method }));
+  paintAsking(board, attribution);
   board.root.querySelector(".look-caption").textContent = [card.level, HINTS[view]].filter(Boolean).join(" \u00b7 ");
 }
 

@@ -175,14 +175,15 @@ function tokenLook(pane, token) {
   return { found: to ?? by, back: to ? by : null, line };
 }
 
+// What a head reads on the whole: the summary token's row where there is one, else the mean over all query tokens.
+const hasSummary = (group) => group.maps.some((map) => map.query === "cls");
+const onTheWhole = (group, head) => (hasSummary(group) ? attended(group, head, { modality: "cls", index: 0 }) : meanOverQueries(group, head));
+
 function wholeLook(pane) {
   const { ui } = pane.board;
   const group = pane.group();
-  if (group.maps.some((map) => map.query === "cls")) {
-    const found = attended(group, ui.head, { modality: "cls", index: 0 });
-    return { found, line: ["The ", { strong: "summary token" }, " (cls) attends to: ", ...shareWords(pane, found), unitOf(pane, rowUnit(found, "one row"))] };
-  }
-  const found = meanOverQueries(group, ui.head);
+  const found = onTheWhole(group, ui.head);
+  if (hasSummary(group)) return { found, line: ["The ", { strong: "summary token" }, " (cls) attends to: ", ...shareWords(pane, found), unitOf(pane, rowUnit(found, "one row"))] };
   return { found, line: [`Mean over all ${found.count} query tokens: `, ...shareWords(pane, found), unitOf(pane, rowUnit(found, "the mean row"))] };
 }
 
@@ -203,8 +204,13 @@ function attentionLook(pane) {
 // { kind, values: {modality: numbers}, most: the value of full colour, line }
 function lookAt(pane) {
   if (pane.role === "difference") return differenceLook(pane);
+  // A map that ranks tokens no better than chance is drawn in grey.
+  return { ...mapLook(pane), grey: pane.judged()?.badge === "random" };
+}
+
+function mapLook(pane) {
   const view = pane.view();
-  if (view === "attention") return attentionLook(pane);
+  if (view === "attention") return pane.map() === "raw" ? attentionLook(pane) : attentionScoresLook(pane);
   if (view === "attribution") return attributionLook(pane);
   return { kind: "none", values: {}, most: 0, line: [] };
 }
@@ -216,7 +222,7 @@ const within = (alpha) => Math.min(1, Math.max(0, alpha));
 function shade(look, modality, index, colours) {
   const value = look.values[modality]?.[index] ?? 0;
   const alpha = look.kind === "attention" ? aboveEven(look, modality, index) : look.most > 0 ? Math.abs(value) / look.most : 0;
-  return { value, alpha: within(alpha), colour: value < 0 ? colours[1] : colours[0] };
+  return { value, alpha: within(alpha), colour: look.grey ? GREY : value < 0 ? colours[1] : colours[0] };
 }
 
 // How strongly a token is marked as one that attends to the token in question.

@@ -1,5 +1,6 @@
 // One pane: the lanes of one strategy, or of the difference between two.
 
+const nameMap = (...parts) => JSON.stringify(parts);
 const WAIT = { fusion: "Working out this class: a moment.", input: "Attributing what was written, seen and heard: some seconds." };
 
 const HAS = { attribution: (card) => card?.attributions?.length > 0, attention: (card) => card?.groups?.length > 0 };
@@ -55,12 +56,33 @@ class Pane {
   }
   group = () => this.card().groups?.[this.groupIndex()];
 
+  // Which way attention is read: raw, or followed through the layers where the strategy's layers can be followed.
+  map() {
+    const { map } = this.board.ui;
+    return (this.card().scores ?? []).some((scores) => scores.method === map) ? map : "raw";
+  }
+  attentionScores() {
+    const target = this.board.target();
+    return (this.card().scores ?? []).find((scores) => scores.method === this.map() && (scores.target === null || scores.target === target));
+  }
+
   attribution() {
-    const { ui } = this.board;
-    const all = (this.card().attributions ?? []).filter((a) => a.target === this.board.target() && a.seam === ui.seam);
-    return all.find((a) => a.method === ui.method) ?? all[0];
+    const name = this.board.attributionName();
+    return (this.card().attributions ?? []).find((a) => a.name === name) ?? null;
   }
   waiting = () => WAIT[this.board.ui.seam] ?? WAIT.fusion;
+
+  // The name of the map that is shown, spelled as the server spells it; none where there is no map to judge.
+  mapName() {
+    const view = this.view();
+    if (this.role === "difference" || view === "none") return "";
+    if (view === "attribution") return this.attribution()?.name ?? "";
+    const head = this.board.ui.head < 0 ? "" : String(this.board.ui.head + 1);
+    if (this.map() === "raw") return nameMap("raw", this.group().label, head);
+    const scores = this.attentionScores();
+    return scores ? nameMap(scores.method, scores.target ?? "", "") : "";
+  }
+  judged = () => this.card().judged?.[`${this.mapName()} ${this.board.target()}`];
 
   build() {
     this.words = undefined;
@@ -88,5 +110,6 @@ class Pane {
     drawImage(this, look);
     drawAudio(this, look);
     paintLine(this, look);
+    paintBadge(this, look);
   }
 }

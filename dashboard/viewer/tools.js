@@ -3,6 +3,7 @@
 const MODALITIES = ["text", "image", "audio"];
 const FOR = [37, 99, 235]; // over a picture, whatever the theme
 const AGAINST = [234, 112, 12];
+const GREY = [128, 134, 146]; // a map that is no better than random
 const BACK = [168, 85, 247]; // what attends to the token in question
 
 function el(tag, className, text) {

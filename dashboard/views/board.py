@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ import numpy as np
 from dashboard.views import media
 from dashboard.views.labels import say
 from dashboard.views.ledger import ledger, readings
-from dashboard.views.maps import TokenAxes, attention_groups, attributions_json, check_json
+from dashboard.views.maps import Explained, TokenAxes, attention_groups, attributions_json, check_json, scores_json
 from fusion_core.reading.texts import show_text
-from fusion_core.types import MODALITIES, Attribution, Prediction, Record, Trace
+from fusion_core.types import MODALITIES, AttentionScores, Prediction, Record, Trace
 
 CHANCE = "chance"
 #: Checks that speak of the strategy's attention; those of sums travel with the ledger and attribution they judge.
@@ -52,6 +52,23 @@ class Board:
     body: bytes
 
 
+@dataclass(frozen=True)
+class Later:
+    """What comes after the first paint, where it is there, per strategy.
+
+    explained, scores: attributions and attention scores beyond those in the traces. judged: what was measured about
+    maps, by their names (`views.judged`). heads: what each attention head moves, per layer. methods:
+    what may be asked for, with its cost. similar: `views.similar`.
+    """
+
+    explained: Mapping[str, Sequence[Explained]] = field(default_factory=dict)
+    scores: Mapping[str, Sequence[AttentionScores]] = field(default_factory=dict)
+    judged: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    heads: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
+    methods: Sequence[Json] = ()
+    similar: Json | None = None
+
+
 def payload(
     traces: Sequence[Trace],
     *,
@@ -59,14 +76,12 @@ def payload(
     audio: Json | None,
     strategies: Sequence[StrategyCard],
     labels: Mapping[str, str],
-    more: Mapping[str, Sequence[Attribution]] | None = None,
-    similar: Json | None = None,
+    later: Later | None = None,
 ) -> Json:
     """Return everything the board shows of one record, ready for `json.dumps`.
 
     image: see `views.media.image`; the axes' boxes count its pixels. audio: see `heard`.
     labels: the words on screen for names in the traces.
-    more: attributions per strategy beyond those in the traces. similar: see `views.similar`.
     `revision` names the record and its traces; `stage` names all that is there, so that what comes later is noticed.
     """
     if not traces:
@@ -85,12 +100,24 @@ def payload(
         "axes": axes.unique,
     }
     revision = _hash(content)
+    later = later or Later()
     for card in shown:
         trace = by_name.get(card["name"])
-        found = [*trace.attributions, *(more or {}).get(trace.strategy, ())] if trace and not card["chance"] else []
-        card["attributions"] = attributions_json(found, labels)
-    content["similar"] = similar
+        if trace is not None and not card["chance"]:
+            card |= _maps(trace, later, labels)
+    content |= {"methods": list(later.methods), "similar": later.similar}
     return content | {"revision": revision, "stage": _hash(content)}
+
+
+def _maps(trace: Trace, later: Later, labels: Mapping[str, str]) -> Json:
+    """Return the maps of a strategy that is offered: attributions, attention scores, and what was measured of them."""
+    own = [Explained(a.method, (a,)) for a in trace.attributions]
+    return {
+        "attributions": attributions_json([*own, *later.explained.get(trace.strategy, ())], labels),
+        "scores": scores_json([*trace.scores, *later.scores.get(trace.strategy, ())], labels),
+        "judged": dict(later.judged.get(trace.strategy, {})),
+        "heads": {label: [round(x, 4) for x in each] for label, each in later.heads.get(trace.strategy, {}).items()},
+    }
 
 
 def _hash(content: Json) -> str:
@@ -131,6 +158,9 @@ def _strategy(card: StrategyCard, trace: Trace | None, axes: TokenAxes, labels: 
         "level": card.level,
         "prediction": None,
         "attributions": [],
+        "scores": [],
+        "judged": {},
+        "heads": {},
     }
     if trace is None:
         return described

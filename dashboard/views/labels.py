@@ -6,8 +6,14 @@ from collections.abc import Mapping
 
 LABELS = {
     "late": "late",
+    "product_of_experts": "product of experts",
     "concat": "concat",
+    "gated": "gated",
+    "low_rank": "low-rank",
+    "film": "FiLM",
+    "early_raw": "early, raw",
     "early": "early",
+    "bottleneck": "bottleneck",
     "cross_attention": "cross-attention",
     "integrated_gradients": "integrated gradients",
     "occlusion": "occlusion",
@@ -25,14 +31,28 @@ LABELS = {
 NO_ATTENTION = {
     "late": "Late fusion averages each modality's own decision: there is no attention between modalities to draw. "
     "Its ledger is additive, and attributions remain.",
+    "product_of_experts": "A product of experts multiplies each modality's own distribution over the classes: there is "
+    "no attention between modalities to draw. Its ledger and attributions remain.",
     "concat": "Concat fuses one pooled vector per modality: there is no attention between tokens to draw. "
     "Its ledger and attributions remain.",
+    "gated": "Gated fusion opens a gate per feature of each modality's pooled vector: there is no attention between "
+    "tokens to draw, and a gate is not a contribution. Its ledger and attributions remain.",
+    "low_rank": "Low-rank fusion multiplies one pooled vector per modality: there is no attention between tokens to "
+    "draw. Its ledger and attributions remain.",
+    "film": "FiLM scales and shifts every feature of image and audio by one pooled text vector, and pools without "
+    "weights: there is no attention between tokens to draw. Its ledger and attributions remain.",
 }
 
 LEVELS = {
     "late": "fuses decisions",
+    "product_of_experts": "fuses decisions",
     "concat": "fuses pooled vectors",
+    "gated": "fuses pooled vectors",
+    "low_rank": "fuses pooled vectors",
+    "film": "fuses pooled text into encoder tokens",
+    "early_raw": "fuses low-level features: word embeddings, the CNN's 14x14 stage, mel frames",
     "early": "fuses encoder tokens",
+    "bottleneck": "fuses encoder tokens through a few shared ones",
     "cross_attention": "fuses encoder tokens",
 }
 

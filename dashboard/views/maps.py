@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dashboard.views import media
 from dashboard.views.labels import say
-from fusion_core.types import AttentionMap, Attribution, Check, TokenAxis
+from fusion_core.types import AttentionMap, AttentionScores, Attribution, Check, TokenAxis
 from fusion_core.verify.sums import completeness
 
 Json = dict[str, Any]
+TokenScores = Mapping[str, np.ndarray]
 
 
 class TokenAxes:
@@ -45,18 +48,37 @@ class TokenAxes:
         }
 
 
-def attention_groups(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> list[Json]:
+def attention_sites(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> dict[str, list[AttentionMap]]:
     """Group maps that may share a softmax: by site and layer, layers counted from 1 within their site."""
     between = [m for m in maps if m.kind == "attention"]
     keys = list(dict.fromkeys((m.site, m.layer) for m in between))
     sites = {site: sorted({layer for s, layer in keys if s == site}) for site, _ in keys}
+    return {
+        f"{say(site, labels)} {sites[site].index(layer) + 1}": [
+            m for m in between if (m.site, m.layer) == (site, layer)
+        ]
+        for site, layer in keys
+    }
+
+
+def attention_groups(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> list[Json]:
+    """Return the groups of `attention_sites` as the viewer takes them."""
+    return [
+        {"label": label, "heads": max(m.weights.shape[0] for m in group), "maps": [byte_map(m) for m in group]}
+        for label, group in attention_sites(maps, labels).items()
+    ]
+
+
+def scores_json(found: Sequence[AttentionScores], labels: Mapping[str, str]) -> list[Json]:
+    """Return rollout and relevancy, one entry per class where they are class-specific."""
     return [
         {
-            "label": f"{say(site, labels)} {sites[site].index(layer) + 1}",
-            "heads": max(m.weights.shape[0] for m in between if (m.site, m.layer) == (site, layer)),
-            "maps": [byte_map(m) for m in between if (m.site, m.layer) == (site, layer)],
+            "method": view.method,
+            "label": say(view.method, labels),
+            "target": view.target,
+            "scores": {m: [_short(float(x)) for x in scores] for m, scores in view.scores.items()},
         }
-        for site, layer in keys
+        for view in found
     ]
 
 
@@ -78,34 +100,57 @@ def byte_map(attention: AttentionMap) -> Json:
     }
 
 
-def attributions_json(found: Sequence[Attribution], labels: Mapping[str, str]) -> list[Json]:
-    """Return one map per seam, class and method; parts that explain different modalities of a record become one map.
+@dataclass(frozen=True)
+class Explained:
+    """An attribution as it was asked for: the method asked, and its parts.
 
-    At the input seam text and audio are scored by one method and the image by another: the map shows them together.
+    At the input seam another method may stand in for a modality that the one asked for cannot explain there.
     """
-    maps: list[list[Attribution]] = []
-    for attribution in found:
-        whole = next((parts for parts in maps if _completes(parts, attribution)), None)
-        maps.append([attribution]) if whole is None else whole.append(attribution)
-    return [_map_json(parts, labels) for parts in maps]
+
+    method: str
+    parts: tuple[Attribution, ...]
+
+    @property
+    def name(self) -> str:
+        """The map's name, spelled as the board spells it."""
+        first = self.parts[0]
+        return map_name("attribution", self.method, first.seam, first.target, first.against or "")
+
+    @property
+    def scores(self) -> TokenScores:
+        """Token scores of all parts, by modality."""
+        return {m: scores for part in self.parts for m, scores in part.scores.items()}
 
 
-def _completes(parts: Sequence[Attribution], other: Attribution) -> bool:
-    same = (parts[0].seam, parts[0].target) == (other.seam, other.target)
-    return same and not any(set(part.scores) & set(other.scores) for part in parts)
+def map_name(*parts: str) -> str:
+    """Spell a map's name: what kind of map it is, then what tells it from others of its kind."""
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
 
-def _map_json(parts: Sequence[Attribution], labels: Mapping[str, str]) -> Json:
+def attributions_json(found: Sequence[Explained], labels: Mapping[str, str]) -> list[Json]:
+    """Return one map per attribution that was asked for."""
+    return [_map_json(explained, labels) for explained in found]
+
+
+def _map_json(explained: Explained, labels: Mapping[str, str]) -> Json:
+    parts = explained.parts
     names = [say(part.method, labels) for part in parts]
     if len(parts) > 1:
         names = [f"{name} ({_explained(part, labels)})" for name, part in zip(names, parts, strict=True)]
+    spread = {m: [_short(float(x)) for x in errors] for part in parts for m, errors in (part.spread or {}).items()}
     return {
+        "name": explained.name,
+        "asked": explained.method,
         "method": ", ".join(names),
         "seam": parts[0].seam,
         "target": parts[0].target,
+        "against": parts[0].against or "",
         "baseline": ", ".join(dict.fromkeys(say(part.baseline, labels) for part in parts)),
         "complete": _completeness_words(parts, labels),
-        "scores": {m: [_short(float(x)) for x in scores] for part in parts for m, scores in part.scores.items()},
+        "scores": {m: [_short(float(x)) for x in scores] for m, scores in explained.scores.items()},
+        "spread": spread,
+        "done": min(part.done for part in parts),
+        "passes": sum(part.evaluations for part in parts),
         "checks": [check_json(check, labels) for part in parts if (check := completeness(part))],
     }
 

@@ -1,33 +1,89 @@
-"""Raw attention: every softmax of every layer and head, cut into one map per pair of modalities."""
+"""Raw attention: every softmax of every layer and head, cut into one map per pair of modalities; and every gate."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 
+import torch
+
+from fusion_core.attend.joint import Joint, Step, mean_of_heads
 from fusion_core.attention import Captured, Segments, Tape
-from fusion_core.types import AttentionMap
+from fusion_core.types import MODALITIES, AttentionMap, AttentionScores
+
+#: Parts of an axis that are no modality: learned tokens, and the joint vector that gates feed.
+LEARNED = frozenset({"cls", "bottleneck", "fused"})
 
 
 def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, ...]:
     """Return the maps of the first record on a tape; modalities not in `present` have none.
 
-    Rows stay as the softmax made them: over all keys of one site and layer they add up to 1.
+    Rows stay as the softmax made them: over all keys of one site and layer they add up to 1. The rows of bottlenecks
+    are the mean over the streams present, which is what the bottlenecks become: they add up to 1 too.
+    A gate gives one map per modality, with the norm of what it lets through.
     """
-    kept = {*present, "cls"}
-    return tuple(
+    # A stream whose modality is absent still runs in a batch, but feeds nothing.
+    heard = [c for c in tape.captured if _modalities(c) & set(present) and not _empty(c)]
+    streams = Counter(_place(c) for c in heard if "bottleneck" in dict(c.query))
+    kept = LEARNED | set(present)
+    maps = (
         AttentionMap(
             site=captured.site,
             layer=captured.layer,
             query=query,
             key=key,
-            weights=captured.weights[0][:, rows, columns].detach().float().numpy(),
+            weights=captured.weights[0][:, rows, columns].detach().float().numpy()
+            / (streams[_place(captured)] if query == "bottleneck" else 1),
             kind=captured.kind,
+            norm=float(captured.passed()[key][0].detach()) if captured.kind == "gate" else None,
         )
-        for captured in tape.captured
+        for captured in heard
         for query, rows in _slices(captured.query)
         for key, columns in _slices(captured.key)
-        if query in kept and key in kept and not _empty(captured)
+        if query in kept and key in kept
     )
+    return _united(maps)
+
+
+def _united(maps: Iterable[AttentionMap]) -> tuple[AttentionMap, ...]:
+    """Add up what the bottlenecks of each stream read from themselves: one map per site and layer."""
+    found: list[AttentionMap] = []
+    own: dict[tuple[str, int], int] = {}
+    for found_map in maps:
+        place = (found_map.site, found_map.layer)
+        if not (found_map.query == found_map.key == "bottleneck"):
+            found.append(found_map)
+        elif place in own:
+            first = found[own[place]]
+            found[own[place]] = replace(first, weights=first.weights + found_map.weights)
+        else:
+            own[place] = len(found)
+            found.append(found_map)
+    return tuple(found)
+
+
+def _place(captured: Captured) -> tuple[str, int]:
+    return captured.site, captured.layer
+
+
+def _modalities(captured: Captured) -> set[str]:
+    return {name for name, _ in (*captured.query, *captured.key)} & set(MODALITIES)
+
+
+def raw_scores(joint: Joint, step: Step | None = None) -> AttentionScores | None:
+    """Return the mean attention each token gets, over heads and over the queries that exist and could read it.
+
+    One site and layer (one of `joint.steps`), by default the last in which modalities are read from elsewhere; None
+    where there is no such layer. The same for every class, so target is None.
+    """
+    if step is None:
+        step = next((found for found in reversed(joint.steps) if joint.crossing(found)), None)
+    if step is None:
+        return None
+    received = joint.matrix(step, mean_of_heads).sum(dim=0)
+    could = joint.matrix(step, lambda _, captured: torch.ones(captured.weights.shape[-2:]).double()) > 0
+    return joint.scores("raw", None, received / could.sum(dim=0).clamp(min=1))
 
 
 def _slices(segments: Segments) -> list[tuple[str, slice]]:

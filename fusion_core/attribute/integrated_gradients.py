@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from captum.attr import IntegratedGradients
 
-from fusion_core.attribute.problem import Problem, Scores, method
+from fusion_core.attribute.problem import Method, Problem, Scores, method
 
 FIRST_STEPS, USUAL_STEPS, MOST_STEPS = 32, 64, 256
 GOOD, WARN = 0.01, 0.05
 BATCH = 64
 
 
-@method("integrated_gradients")
 def integrated_gradients(problem: Problem) -> Scores:
     """Integrate gradients from the baseline, doubling the steps while the sum is off.
 
@@ -34,3 +33,12 @@ def integrated_gradients(problem: Problem) -> Scores:
         if delta / yardstick <= (GOOD if steps < USUAL_STEPS else WARN) or steps >= MOST_STEPS:
             return Scores(tokens, delta, delta / yardstick, evaluations)
         steps *= 2
+
+
+method("integrated_gradients")(
+    Method(
+        integrated_gradients,
+        lambda problem: USUAL_STEPS + 2,
+        "gradients added up on the way from the baseline: signed, and adds up to the difference explained",
+    )
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -53,7 +53,9 @@ class AttentionMap:
     """Attention of one site from query tokens to key tokens: `weights [H, T_q, T_k]`.
 
     A query's weights over all keys of its site and layer add up to 1 (keys may be split over several maps).
-    `query` and `key` are modalities, or `cls` for a learned summary token.
+    `query` and `key` are modalities, `cls` for a learned summary token or `bottleneck` for tokens modalities share.
+    A gate (kind "gate") has the query `fused`, the F features it lets a modality into: `weights [1, F, 1]`, and norm,
+    how much it lets through: `norm(gate * vector)`. Neither is a contribution.
     """
 
     site: str
@@ -62,6 +64,15 @@ class AttentionMap:
     key: str
     weights: np.ndarray
     kind: Literal["attention", "gate"] = "attention"
+    norm: float | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """One modality's part of a map: mass, its tokens' share of all scores; density, that share per token it has."""
+
+    mass: float
+    density: float
 
 
 @dataclass(frozen=True)
@@ -70,11 +81,30 @@ class AttentionScores:
 
     method: `raw` (mean over queries and heads of one layer), `rollout` or `relevancy`. target: the class of
     class-specific scores; None where they are the same for every class. Never an importance: see `Faithfulness`.
+    shares: each present modality's mass and density; long modalities soak up mass, density tells that apart.
     """
 
     method: str
     target: str | None
     scores: dict[str, np.ndarray]
+    shares: dict[str, Share] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AttentionHead:
+    """One head of one attention: where it is, what it reads, and what it is worth to one class's centred logit.
+
+    number: which head of its attention, from 0. importance: `|sum <O_h, dL/dO_h>|`, a linear guess in logits.
+    ablated: by how much the logit really moves when the head's output is zero, absolute; None where not tried.
+    """
+
+    site: str
+    layer: int
+    query: tuple[str, ...]
+    key: tuple[str, ...]
+    number: int
+    importance: float
+    ablated: float | None = None
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,10 @@ LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
 SIBLINGS = ("attend", "attribute", "contribute", "verify")
 SHARED = {
     "fusion": {"head", "stream"},
-    "attribute": {"problem"},
+    "attribute": {"problem", "pose", "sampling"},
     "contribute": {"shapley"},
-    "verify": set(),
-    "attend": set(),
+    "verify": {"removal"},
+    "attend": {"joint", "gradients"},
 }
 
 

@@ -16,14 +16,18 @@ import pytest
 from PIL import Image
 
 from dashboard.views import media
-from dashboard.views.board import StrategyCard, heard, payload
+from dashboard.views.board import Later, StrategyCard, heard, payload
+from dashboard.views.judged import judged_json, maps_of
 from dashboard.views.ledger import ledger, printed_sum, readings
-from dashboard.views.maps import byte_map
+from dashboard.views.maps import Explained, byte_map
 from fusion_core.types import (
     AttentionMap,
+    AttentionScores,
     Attribution,
     Check,
     Cost,
+    Curve,
+    Faithfulness,
     Ledger,
     Media,
     Prediction,
@@ -243,13 +247,45 @@ def test_parts_of_one_map_by_two_methods_become_one_map() -> None:
     image = Attribution("occlusion", "input", "positive", {"image": np.ones(6)}, "mean colour")
     again = Attribution("occlusion", "input", "positive", {"text": np.zeros(4)}, "masked words")
     other = Attribution("occlusion", "input", "neutral", {"image": np.ones(6)}, "mean colour")
-    (card,) = built(trace(attributions=()), more={"early": (text, image, again, other)})["strategies"]
+    asked = [Explained("integrated_gradients", (text, image)), Explained("occlusion", (again,))]
+    asked.append(Explained("occlusion", (other,)))
+    (card,) = built(trace(attributions=()), later=Later({"early": asked}))["strategies"]
     assert [sorted(a["scores"]) for a in card["attributions"]] == [["image", "text"], ["text"], ["image"]]
     whole = card["attributions"][0]
+    assert whole["name"] == '["attribution","integrated_gradients","input","positive",""]'
     assert whole["method"] == "integrated gradients (text), occlusion (image)"
     assert whole["baseline"] == "masked words, mean colour"
     assert whole["complete"] == "completeness error 0.1 % (text)"
     assert [check["name"] for check in whole["checks"]] == ["completeness input"]
+
+
+def test_every_map_of_a_record_has_a_name_that_the_board_spells_too() -> None:
+    made = trace(scores=(AttentionScores("relevancy", "positive", {"text": np.arange(4.0)}),))
+    views = (AttentionScores("relevancy", "neutral", {"text": np.ones(4)}),)
+    found = maps_of(made, (), views, {"stream": "blocks"})
+    assert '["relevancy","neutral",""]' in found
+    assert list(found['["attribution","occlusion","fusion","positive",""]']) == ["text", "image", "audio"]
+    heads = [found[f'["raw","blocks 2","{head}"]']["image"] for head in (1, 2)]
+    assert found['["raw","blocks 2",""]']["image"] == pytest.approx(np.mean(heads, axis=0))
+    own = next(m for m in made.attention if (m.layer, m.query, m.key) == (1, "cls", "image"))
+    assert heads[0] == pytest.approx(own.weights[0, 0])
+
+
+def test_what_was_measured_of_a_map_travels_with_its_band_its_policy_and_its_number_of_orders() -> None:
+    curve = Curve(*np.array([[0.0, 1.0], [2.0, -1.0], [2.0, -1.0], [2.0, 0.0]]), 0.5, 0.6, 0.9)
+    found = Faithfulness("all", "mean", 20, curve, curve, 1.25, 0.5, None, "weak", "One of two.")
+    sent = judged_json([found], [Check("polarity", 0.1, True, "Fine.")], {})
+    assert sent["badge"] == "weak"
+    (scope,) = sent["scopes"]
+    assert (scope["name"], scope["policy"], scope["orders"]) == ("all modalities", "mean", 20)
+    assert scope["curves"][0]["band"] == [0.6, 0.9]
+    assert scope["numbers"] == [
+        ["comprehensiveness", "+1.25 logits"],
+        ["sufficiency", "+0.50 logits"],
+        ["sensitivity-n", "not defined"],
+    ]
+    made = built(trace(), later=Later(judged={"early": {"x positive": sent}}))
+    assert made["strategies"][0]["judged"] == {"x positive": sent}
 
 
 def test_an_answer_that_is_not_finite_never_becomes_a_class() -> None:
@@ -275,8 +311,8 @@ def test_axes_shared_by_strategies_are_sent_once_and_boxes_are_shares_of_the_pic
 
 def test_the_revision_names_the_record_and_the_stage_all_that_came() -> None:
     first = built(trace())
-    later = Attribution("occlusion", "fusion", "neutral", {"text": np.ones(4)}, "mean")
-    more = built(trace(), more={"early": (later,)}, similar={"near": {}, "records": {}})
+    other = Explained("occlusion", (Attribution("occlusion", "fusion", "neutral", {"text": np.ones(4)}, "mean"),))
+    more = built(trace(), later=Later({"early": (other,)}, similar={"near": {}, "records": {}}))
     assert more["revision"] == first["revision"]
     assert more["stage"] != first["stage"]
     assert len(more["strategies"][0]["attributions"]) == 2

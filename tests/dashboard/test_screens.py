@@ -15,9 +15,10 @@ from streamlit.web import cli
 
 from dashboard import session
 from dashboard.__main__ import main
-from dashboard.inspection import classes_left, explain_classes, inspect_record
-from dashboard.record_panel import _asked_at_input
+from dashboard.explaining import Wanted, explain_classes
+from dashboard.inspection import classes_left, inspect_record
 from dashboard.viewer import Selection
+from dashboard.work import wanted_by
 from fusion_core import trace
 from fusion_core.errors import RecordError
 from tests.conftest import ROOT, SAMPLES
@@ -187,19 +188,23 @@ def test_a_presenter_gets_past_a_record_that_cannot_be_read(monkeypatch, four_re
     assert not app.error
 
 
-def test_the_input_seam_is_asked_for_only_where_it_is_shown():
+def test_what_is_dear_is_worked_out_only_where_it_is_shown():
     loaded = session.model(str(SAMPLES / "bundles" / "scene_qa"))
     found = inspect_record(loaded, session.record_set(str(SAMPLES / "scene_qa" / "test")).records[0])
     own = {t.strategy: t.prediction.top for t in found.traces}
 
     def asked(**chosen):
-        return _asked_at_input(found, Selection(**{"strategy": "early", "seam": "input", **chosen}))
+        return wanted_by(Selection(**{"strategy": "early", "seam": "input", **chosen}), found)
 
+    usual = "integrated_gradients"
     assert asked() == []
-    assert asked(view="attribution") == [("early", own["early"])]
+    assert asked(view="attribution") == [Wanted("early", usual, "input", own["early"])]
     assert asked(view="attribution", seam="fusion") == []
-    assert asked(strategy="late", target="purple") == [("late", "purple")]
-    assert asked(beside="late") == [("early", own["early"]), ("late", own["early"])]
+    assert asked(view="attribution", seam="fusion", method="occlusion", against="red", target="blue") == [
+        Wanted("early", "occlusion", "fusion", "blue", "red")
+    ]
+    assert asked(strategy="late", target="purple") == [Wanted("late", usual, "input", "purple")]
+    assert asked(beside="late") == [Wanted(name, usual, "input", own["early"]) for name in ("early", "late")]
 
 
 def test_a_strategy_that_answers_with_nan_leaves_the_others_their_answers(monkeypatch):
@@ -226,10 +231,13 @@ def test_what_fills_in_later_is_every_other_class_the_likely_ones_first():
     assert likely == sorted(likely, reverse=True)
     more = explain_classes(loaded, found, left)
     for trace_ in found.traces:
-        explained = [a.target for a in (*trace_.attributions, *more[trace_.strategy])]
+        later = [part for one in more.explained[trace_.strategy] for part in one.parts]
+        explained = [a.target for a in (*trace_.attributions, *later)]
         assert sorted(explained) == sorted(loaded.classes)
-        assert {a.seam for a in more[trace_.strategy]} == {"fusion"}
-        assert all(a.error <= 0.05 for a in more[trace_.strategy])
+        assert {a.seam for a in later} == {"fusion"}
+        assert all(a.error <= 0.05 for a in later)
+        classwise = [view.target for view in (*trace_.scores, *more.scores[trace_.strategy]) if view.target]
+        assert sorted(classwise) == (sorted(loaded.classes) if trace_.attention else [])
 
 
 def test_the_next_record_can_be_stepped_to(monkeypatch):

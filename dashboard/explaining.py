@@ -1,0 +1,167 @@
+"""What is worked out about maps when the board asks for it: other methods, other classes, and whether a map is true."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from dashboard.inspection import Inspection
+from dashboard.views.judged import judged_json, maps_of
+from dashboard.views.labels import LABELS, say
+from dashboard.views.maps import Explained, attention_sites, map_name
+from fusion_core.attend import attention_scores
+from fusion_core.attend.heads import tried_heads
+from fusion_core.attribute import method
+from fusion_core.errors import CallError
+from fusion_core.model import FusedModel
+from fusion_core.trace import DEFAULT_METHOD, Question, attribute, problems
+from fusion_core.types import AttentionScores, Attribution, Seam, Trace
+from fusion_core.verify.faithfulness import RemovalTable, judge, removal_table
+from fusion_core.verify.polarity import polarity_violations
+
+Json = dict[str, Any]
+Report = Callable[[int, int, tuple[Attribution, ...]], None]
+SEAMS: tuple[Seam, ...] = ("fusion", "input")
+SLOW = 3.0  # seconds from which an attribution begins only when somebody says so; the board has the same number
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An attribution of one strategy as the board asks for it; against: a class, or "" for the mean of all."""
+
+    strategy: str
+    method: str
+    seam: Seam
+    target: str
+    against: str = ""
+
+    @property
+    def name(self) -> str:
+        """The map's name, spelled as the board spells it."""
+        return map_name("attribution", self.method, self.seam, self.target, self.against)
+
+
+@dataclass(frozen=True)
+class More:
+    """What is known of a record beyond its traces, per strategy: attributions and attention scores of other classes."""
+
+    explained: dict[str, tuple[Explained, ...]]
+    scores: dict[str, tuple[AttentionScores, ...]]
+
+    def joined(self, other: More) -> More:
+        """Return both together."""
+        names = {*self.explained, *other.explained}
+        return More(
+            {n: self.explained.get(n, ()) + other.explained.get(n, ()) for n in names},
+            {n: self.scores.get(n, ()) + other.scores.get(n, ()) for n in names},
+        )
+
+
+NOTHING_MORE = More({}, {})
+
+
+def explain_classes(model: FusedModel, found: Inspection, classes: Sequence[str]) -> More:
+    """Explain classes at the fusion seam under every strategy that has not yet, so that any may be chosen."""
+    explained: dict[str, tuple[Explained, ...]] = {}
+    scores: dict[str, tuple[AttentionScores, ...]] = {}
+    for trace in found.traces:
+        left = [name for name in classes if name not in {a.target for a in trace.attributions}]
+        explained[trace.strategy] = tuple(
+            Explained(DEFAULT_METHOD, attribute(model, found.inputs, found.tokens, trace.strategy, name, Question()))
+            for name in left
+        )
+        classwise = [name for name in classes if name != trace.target] if trace.scores else []
+        scores[trace.strategy] = tuple(
+            view
+            for name in classwise
+            for view in attention_scores(model, found.tokens, trace.strategy, model.classes.index(name))
+            if view.target is not None
+        )
+    return More(explained, scores)
+
+
+def explain(model: FusedModel, found: Inspection, wanted: Wanted, report: Report) -> Explained:
+    """Work out one attribution; `report` is told passes done, passes planned, and what is known so far.
+
+    Raises CallError for a method that does not work at this seam or on this record.
+    """
+    question = Question(
+        method=wanted.method, seam=wanted.seam, target=wanted.target, against=wanted.against or None, report=report
+    )
+    parts = attribute(model, found.inputs, found.tokens, wanted.strategy, wanted.target, question)
+    return Explained(wanted.method, parts)
+
+
+def methods(model: FusedModel, found: Inspection) -> list[Json]:
+    """Return every attribution method with its cost on this record, in passes and seconds, at each seam it works at.
+
+    Seconds are the passes times what one pass takes here under the first strategy.
+    """
+    strategy = found.traces[0].strategy
+    pace = {"fusion": _pace(lambda: model.fuse(found.tokens, strategy)), "input": _pace(lambda: _whole(model, found))}
+    offered = []
+    for name, about in method.items():
+        cost = {}
+        for seam in SEAMS:
+            with suppress(CallError):  # it does not work there
+                question = Question(method=name, seam=seam)
+                posed = problems(model, found.inputs, found.tokens, strategy, model.classes[0], question)
+                planned = sum(method[chosen].passes(problem) for chosen, problem in posed)
+                cost[seam] = {"passes": planned, "seconds": round(planned * pace[seam], 2)}
+        offered.append({"name": name, "label": say(name), "sentence": about.sentence, "cost": cost})
+    return offered
+
+
+def _whole(model: FusedModel, found: Inspection) -> None:
+    model.fuse(model.encode(found.inputs), found.traces[0].strategy)
+
+
+def _pace(run: Callable[[], object]) -> float:
+    """Return the seconds of one pass: the shorter of two."""
+    spent = []
+    for _ in range(2):
+        started = time.perf_counter()
+        with torch.no_grad():
+            run()
+        spent.append(time.perf_counter() - started)
+    return min(spent)
+
+
+def moving_heads(model: FusedModel, found: Inspection, trace: Trace) -> dict[str, list[float]]:
+    """Return by how much taking out each attention head moves the explained logit, per layer as the board names it.
+
+    Where several pairs of modalities share a layer, the most that one of them does.
+    """
+    heads, _ = tried_heads(model, found.tokens, trace.strategy, model.classes.index(trace.target))
+    moved: dict[tuple[str, int, int], float] = {}
+    for head in heads:
+        place = (head.site, head.layer, head.number)
+        moved[place] = max(moved.get(place, 0.0), head.ablated or 0.0)
+    named = {label: maps[0] for label, maps in attention_sites(trace.attention, LABELS).items()}
+    return {
+        label: [moved.get((first.site, first.layer, number), 0.0) for number in range(first.weights.shape[0])]
+        for label, first in named.items()
+    }
+
+
+def removals(model: FusedModel, found: Inspection, strategy: str, target: str) -> RemovalTable:
+    """Measure what removing tokens does under a strategy, by which any map of the class can be judged."""
+    return removal_table(model, found.tokens, strategy, model.classes.index(target))
+
+
+def judge_map(
+    model: FusedModel, found: Inspection, trace: Trace, more: More, table: RemovalTable, name: str, target: str
+) -> Json | None:
+    """Judge one map by its name; None for a name that no map of this strategy has."""
+    scores = maps_of(trace, more.explained.get(trace.strategy, ()), more.scores.get(trace.strategy, ()), LABELS).get(
+        name
+    )
+    if scores is None:
+        return None
+    checks = [polarity_violations(model, found.tokens, trace.strategy, model.classes.index(target), scores)]
+    return judged_json(judge(table, scores), checks, LABELS)

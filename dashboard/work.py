@@ -1,0 +1,191 @@
+"""What comes behind the first paint of a record: what the board asked for, each piece worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from streamlit.delta_generator import DeltaGenerator
+
+from dashboard import session, state
+from dashboard.explaining import (
+    NOTHING_MORE,
+    SLOW,
+    More,
+    Wanted,
+    explain,
+    explain_classes,
+    judge_map,
+    methods,
+    moving_heads,
+    removals,
+)
+from dashboard.inspection import Inspection
+from dashboard.viewer import Selection
+from dashboard.views.board import CHANCE, Later
+from dashboard.views.labels import NO_ATTENTION, waiting
+from dashboard.views.maps import Explained
+from fusion_core.errors import CallError
+from fusion_core.trace import DEFAULT_METHOD
+from fusion_core.types import Attribution, Seam, Trace
+from fusion_core.verify.faithfulness import RemovalTable
+
+T = TypeVar("T")
+Json = dict[str, Any]
+A_FEW = 4  # classes explained at a time behind the first paint: a click in between waits for no more
+
+
+def wanted_by(now: Selection, found: Inspection) -> list[Wanted]:
+    """Return the attributions that the board shows and that do not come by themselves.
+
+    A strategy without attention between tokens has attributions only, whatever view is asked for, and so has the one
+    beside it.
+    """
+    own = {trace.strategy: trace.prediction.top for trace in found.traces}
+    chance = {trace.strategy for trace in found.traces if trace.status == CHANCE}
+    shown = [name for name in (now.strategy, now.beside) if name in own]
+    attribution = now.view == "attribution" or any(name in NO_ATTENTION for name in shown)
+    usual = now.method == DEFAULT_METHOD and now.seam != "input" and not now.against
+    if now.strategy not in own or not attribution or usual:
+        return []
+    target = now.target or own[now.strategy]
+    against = "" if now.against == target else now.against
+    seam: Seam = "input" if now.seam == "input" else "fusion"
+    return [Wanted(name, now.method, seam, target, against) for name in shown if name not in chance]
+
+
+@dataclass(frozen=True)
+class Work:
+    """The open record, and the place on the screen where it is said what is being done."""
+
+    folder: str
+    key: str
+    found: Inspection
+    meanwhile: DeltaGenerator
+
+    @property
+    def content(self) -> str:
+        """Name the record under this model, for what is remembered of it."""
+        return self.folder + self.key
+
+    def later(self, now: Selection, classes: tuple[str, ...], whole: bool, near: Json | None) -> tuple[Later, str]:
+        """Return what there is by now, and a name for how much that is; whole: whether every class is among them."""
+        loaded = session.model(self.folder)
+        costs = self._once("costs", "", partial(methods, loaded, self.found)) if whole else []
+        wanted = wanted_by(now, self.found) if whole else []
+        more = self._classes(classes).joined(self._attributions(wanted, costs))
+        judged = self._judged(more) if whole else {}
+        self.meanwhile.empty()
+        stage = f"{[(w.name, len(more.explained.get(w.strategy, ()))) for w in wanted]} {[*map(len, judged.values())]}"
+        heads = {t.strategy: self._heads(t) for t in self.found.traces if t.scores} if whole else {}
+        later = Later(more.explained, more.scores, judged, heads, costs, near)
+        return later, f"{stage} {self._known(wanted)} {len(costs)}"
+
+    def _heads(self, trace: Trace) -> dict[str, list[float]]:
+        make = partial(moving_heads, session.model(self.folder), self.found, trace)
+        return self._once("heads", trace.strategy, make)
+
+    def _silent(self, ahead: int) -> None:
+        # Nothing is said while this waits behind a board that stands, but a click must get through.
+        self.meanwhile.empty()
+
+    def _in_line(self, ahead: int) -> None:
+        self.meanwhile.caption(waiting(ahead))
+
+    def _classes(self, classes: tuple[str, ...]) -> More:
+        more = NOTHING_MORE
+        for start in range(0, len(classes), A_FEW):
+            few = classes[start : start + A_FEW]
+            make = partial(explain_classes, session.model(self.folder), self.found, few)
+            more = more.joined(self._once("classes", few, make))
+        return more
+
+    def _known(self, wanted: list[Wanted]) -> list[float]:
+        partly = self._partly()
+        return [min(part.done for part in partly[w].parts) for w in wanted if w in partly]
+
+    def _attributions(self, wanted: list[Wanted], costs: list[Json]) -> More:
+        """Work out what is quick, and what somebody started; show what is known of what was broken off."""
+        partly = self._partly()
+        seconds = {(m["name"], seam): cost["seconds"] for m in costs for seam, cost in m["cost"].items()}
+        started = state.noted(self.content, "start")
+        explained: dict[str, tuple[Explained, ...]] = {}
+        for one in wanted:
+            spent = seconds.get((one.method, one.seam))
+            if spent is None:
+                continue
+            if spent <= SLOW or (one.strategy, one.name) in started:
+                found = self._attribution(one, spent)
+                explained[one.strategy] = (found,) if found else ()
+            elif one in partly:
+                explained[one.strategy] = (partly[one],)
+        return More(explained, {})
+
+    def _attribution(self, one: Wanted, seconds: float) -> Explained | None:
+        """Work out one attribution; where it is broken off, what is known by then is kept."""
+
+        def report(done: int, planned: int, partly: tuple[Attribution, ...]) -> None:
+            if partly:
+                self._partly()[one] = Explained(one.method, partly)
+            share = min(1.0, done / max(1, planned))
+            words = f"{done:,} of {planned:,} passes, about {seconds * (1 - share):.0f} s left."
+            # Streamlit breaks a run off here when another one is asked for.
+            self.meanwhile.progress(share, text=words)
+
+        try:
+            make = partial(explain, session.model(self.folder), self.found, one, report)
+            return self._once("explained", one, make, self._in_line)
+        except CallError:
+            return None  # the board says that the method does not work here
+
+    def _partly(self) -> dict[Wanted, Explained]:
+        """Return the attributions that were broken off, as far as they came."""
+        kept = state.recall("partly")
+        if not isinstance(kept, tuple) or kept[0] != self.content:
+            kept = (self.content, {})
+            state.remember("partly", kept)
+        known: dict[Wanted, Explained] = kept[1]
+        return known
+
+    def _once(self, name: str, part: object, make: Callable[[], T], said: Callable[[int], object] | None = None) -> T:
+        """Return a part of what is worked out about the open record, made in its turn when it is not there yet.
+
+        Not a cached function: while it waits for its turn it says so on the screen, which a cache would say again.
+        """
+        kept = state.recall(name)
+        done: dict[object, T] = kept[1] if isinstance(kept, tuple) and kept[0] == self.content else {}
+        if part not in done:
+            with session.turns().take(said or self._silent):
+                done[part] = make()
+        state.remember(name, (self.content, done))
+        return done[part]
+
+    def _judged(self, more: More) -> dict[str, dict[str, Json]]:
+        """Return what was measured about the maps the board asked about."""
+        traces = {trace.strategy: trace for trace in self.found.traces}
+        judged: dict[str, dict[str, Json]] = {}
+        for strategy, name, target in state.noted(self.content, "judge"):
+            if strategy not in traces or target not in traces[strategy].prediction.classes:
+                continue
+            found = self._once(
+                "judged", (strategy, name, target), partial(self._judge, traces[strategy], more, name, target)
+            )
+            if found is not None:
+                judged.setdefault(strategy, {})[f"{name} {target}"] = found
+        return judged
+
+    def _judge(self, trace: Trace, more: More, name: str, target: str) -> Json | None:
+        loaded = session.model(self.folder)
+        table = self._table(trace.strategy, target)
+        return judge_map(loaded, self.found, trace, more, table, name, target)
+
+    def _table(self, strategy: str, target: str) -> RemovalTable:
+        kept = state.recall("removals")
+        asked = (self.content, strategy, target)
+        if not isinstance(kept, tuple) or kept[0] != asked:
+            kept = (asked, removals(session.model(self.folder), self.found, strategy, target))
+            state.remember("removals", kept)
+        table: RemovalTable = kept[1]
+        return table

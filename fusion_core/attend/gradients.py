@@ -1,0 +1,39 @@
+"""One forward pass with its tape and one backward pass: how the explained logit changes with every attention weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from fusion_core.attention import Probe, Tape, capture
+from fusion_core.model import FusedModel
+from fusion_core.types import Tokens
+
+
+def attention_gradients(
+    model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, target: int
+) -> tuple[Tape, tuple[Tensor, ...]]:
+    """Return the tape of one record and per capture `d(centred logit of target)/dA`, `[B, H, T_q, T_k]`.
+
+    Zeros for gates and for attention that feeds nothing. Nothing is accumulated on the model's weights.
+    """
+    with torch.enable_grad(), capture(edit=_watched) as tape:
+        logits = model.fuse(tokens, strategy)
+        centred = (logits[:, target] - logits.mean(dim=1)).sum()
+    watched = [c.weights for c in tape.captured if c.kind == "attention"]
+    if not watched:
+        return tape, tuple(torch.zeros_like(c.weights) for c in tape.captured)
+    found = iter(torch.autograd.grad(centred, watched, allow_unused=True))
+    gradients = [next(found) if c.kind == "attention" else None for c in tape.captured]
+    return tape, tuple(
+        torch.zeros_like(c.weights) if g is None else g for c, g in zip(tape.captured, gradients, strict=True)
+    )
+
+
+def _watched(probe: Probe, weights: Tensor, allowed: Tensor) -> Tensor:
+    """Let gradients begin here where nothing before asked for them: heads and tokens are frozen."""
+    if probe.kind != "attention" or weights.requires_grad:
+        return weights
+    return weights.detach().requires_grad_()

@@ -1,0 +1,181 @@
+"""Is a map true? Take tokens out in its order, put them back in its order, and compare with random orders.
+
+Deletion and insertion after Samek 2017 and Petsiuk 2018, comprehensiveness and sufficiency after ERASER (DeYoung 2020),
+sensitivity-n after Ancona 2018. The random band is worked out once for a record and serves every map of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from fusion_core.model import FusedModel
+from fusion_core.types import Curve, Faithfulness, Tokens
+from fusion_core.verify.removal import Removal, removal
+
+ORDERS = 20
+STEPS = 10
+SUBSETS = 40
+SUBSET_SHARE = 0.2
+BINS = (0.01, 0.05, 0.1, 0.2, 0.5)
+FEWEST = 3  # tokens a modality needs to be judged by itself
+Badge = Literal["trusted", "weak", "random"]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The tokens that are moved, `inside bool [P]`, and what random moves of them do.
+
+    counts `[S]`: how many tokens are out at each step. band `[R, S]`: the class's centred logit along random
+    deletions. subsets `bool [N, P]`, drops `[N]`: random subsets and what taking them out takes away.
+    """
+
+    name: str
+    inside: np.ndarray
+    counts: np.ndarray
+    band: np.ndarray
+    subsets: np.ndarray
+    drops: np.ndarray
+
+
+@dataclass(frozen=True)
+class RemovalTable:
+    """All that judging maps of one record, strategy and class needs; `seed` also breaks ties of equal scores."""
+
+    removal: Removal
+    scopes: tuple[Scope, ...]
+    seed: int
+
+
+def removal_table(
+    model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, target: int, seed: int = 0, policy: str = "mean"
+) -> RemovalTable:
+    """Measure 20 random orders and 64 random subsets of the tokens, of all modalities together and of each.
+
+    tokens: one record, `[1, T_m, D_m]`. target: number of the class. Raises CallError for an unknown policy.
+    """
+    prepared = removal(model, tokens, strategy, target, policy)
+    rng = np.random.default_rng(seed)
+    wide = [m for m in prepared.own if prepared.scope(m).sum() >= FEWEST]
+    names = [None, *(wide if len(wide) > 1 else ())]
+    return RemovalTable(prepared, tuple(_scope(prepared, name, rng) for name in names), seed)
+
+
+def judge(table: RemovalTable, scores: Mapping[str, np.ndarray]) -> tuple[Faithfulness, ...]:
+    """Judge a map, token scores `[T_m]` per modality, by the order it gives: highest first.
+
+    Equal scores are ordered at random, scores that are not finite come last. First all modalities together, then each
+    that the map scores.
+    """
+    given = np.array([_score(scores, m, index) for m, index in table.removal.places])
+    return tuple(
+        _judge(table.removal, scope, given, table.seed) for scope in table.scopes if scope.name in ("all", *scores)
+    )
+
+
+def _score(scores: Mapping[str, np.ndarray], modality: str, index: int) -> float:
+    value = float(scores[modality][index]) if modality in scores else -np.inf
+    return value if np.isfinite(value) else -np.inf
+
+
+def _scope(prepared: Removal, name: str | None, rng: np.random.Generator) -> Scope:
+    inside = prepared.scope(name)
+    places = inside.nonzero()[0]
+    counts = np.unique(np.round(np.linspace(0, len(places), min(len(places), STEPS) + 1)).astype(int))
+    orders = np.stack([rng.permutation(places) for _ in range(ORDERS)])
+    band = prepared.values(np.concatenate([_without(len(inside), order, counts) for order in orders]))
+    size = max(1, round(SUBSET_SHARE * len(places)))
+    subsets = np.zeros((SUBSETS, len(inside)), dtype=bool)
+    for row in subsets:
+        row[rng.choice(places, size, replace=False)] = True
+    full = prepared.values(np.ones((1, len(inside)), dtype=bool))[0]
+    return Scope(name or "all", inside, counts, band.reshape(ORDERS, -1), subsets, full - prepared.values(~subsets))
+
+
+def _without(count: int, order: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return subsets `bool [S, P]` with the first tokens of an order taken out, so many at each step."""
+    kept = np.ones((len(counts), count), dtype=bool)
+    for row, gone in zip(kept, counts, strict=True):
+        row[order[:gone]] = False
+    return kept
+
+
+def _judge(prepared: Removal, scope: Scope, given: np.ndarray, seed: int) -> Faithfulness:
+    places = scope.inside.nonzero()[0]
+    ties = np.random.default_rng(seed + 1).permutation(len(places))
+    order = places[np.lexsort((ties, -given[places]))]
+    count, total = len(scope.inside), len(places)
+    tops = [max(1, round(share * total)) for share in BINS]
+    only = np.stack([_without(count, order[top:], np.array([total - top]))[0] for top in tops])
+    values = prepared.values(
+        np.concatenate(
+            [
+                _without(count, order, scope.counts),
+                _without(count, order[::-1], total - scope.counts),
+                _without(count, order, np.array(tops)),
+                only,
+            ]
+        )
+    )
+    deletion, insertion, without, alone = np.split(values, np.cumsum([len(scope.counts)] * 2 + [len(tops)]))
+    moved, full = scope.counts / total, deletion[0]
+    curves = _curve(moved, deletion, scope.band), _curve(moved, insertion, scope.band[:, ::-1])
+    below, above = curves[0].area < curves[0].area_low, curves[1].area > curves[1].area_high
+    badge: Badge = "trusted" if below and above else "weak" if below or above else "random"
+    return Faithfulness(
+        scope=scope.name,
+        policy=prepared.policy,
+        orders=len(scope.band),
+        deletion=curves[0],
+        insertion=curves[1],
+        comprehensiveness=float(np.mean(full - without)),
+        sufficiency=float(np.mean(full - alone)),
+        sensitivity=_sensitivity(scope, given),
+        badge=badge,
+        sentence=_sentence(badge, below, scope.name, prepared.policy),
+    )
+
+
+def _curve(moved: np.ndarray, values: np.ndarray, band: np.ndarray) -> Curve:
+    areas = np.trapezoid(band, moved, axis=1)
+    low, high = band.min(axis=0), band.max(axis=0)
+    area = float(np.trapezoid(values, moved))
+    return Curve(moved, values, low, high, area, float(areas.min()), float(areas.max()))
+
+
+def _sensitivity(scope: Scope, given: np.ndarray) -> float | None:
+    """Return the correlation of summed scores of random subsets with what taking them out takes away."""
+    summed = scope.subsets @ np.where(np.isfinite(given), given, 0.0)
+    if np.ptp(summed) < 1e-12 or np.ptp(scope.drops) < 1e-12:
+        return None
+    return float(np.corrcoef(summed, scope.drops)[0, 1])
+
+
+STAND_IN = {"mean": "replaced by the background's mean token", "missing": "masked out"}
+
+
+def _sentence(badge: Badge, below: bool, scope: str, policy: str) -> str:
+    whose = "Tokens of all modalities" if scope == "all" else f"Only the {scope} tokens"
+    how = f"{whose} were moved, {STAND_IN[policy]} when out."
+    if badge == "trusted":
+        return (
+            f"Taking out what this map ranks first lowers the answer faster than all {ORDERS} random orders, and "
+            f"putting it back first raises it faster than all of them. {how}"
+        )
+    if badge == "weak" and below:
+        return (
+            f"Taking out what this map ranks first lowers the answer faster than all {ORDERS} random orders, but "
+            f"putting it back first raises it no faster than they do. {how}"
+        )
+    if badge == "weak":
+        return (
+            f"Putting back what this map ranks first raises the answer faster than all {ORDERS} random orders, but "
+            f"taking it out first lowers it no faster than they do. {how}"
+        )
+    return (
+        f"The order of this map does no better than {ORDERS} random orders, neither taking out nor putting back: "
+        f"do not read it as evidence. {how}"
+    )
