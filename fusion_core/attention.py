@@ -24,7 +24,10 @@ Edit = Callable[["Probe", Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Captured:
-    """Weights `[B, H, T_q, T_k]` that passed a probe, and what their two token axes are made of."""
+    """Weights `[B, H, T_q, T_k]` that passed a probe, and what their two token axes are made of.
+
+    allowed: which keys exist, `bool [B, 1, 1, T_k]`; None means all.
+    """
 
     site: str
     layer: int
@@ -32,6 +35,7 @@ class Captured:
     weights: Tensor
     query: Segments
     key: Segments
+    allowed: Tensor | None = None
 
 
 @dataclass
@@ -70,7 +74,7 @@ class Probe(nn.Module):
             return weights
         if tape.edit is not None:
             weights = tape.edit(self, weights, allowed)
-        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key))
+        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key, allowed=allowed))
         return weights
 
 

@@ -17,6 +17,7 @@ class Early(Head):
 
     def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:
         super().__init__(specs, classes, settings)
+        self.readout = ("cls",)
         self.cls = nn.Parameter(torch.randn(settings.width) * 0.02)
         self.blocks = nn.ModuleList(SelfBlock("stream", layer, settings) for layer in range(settings.layers + 1))
         self.norm = nn.LayerNorm(settings.width)

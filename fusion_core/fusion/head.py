@@ -98,11 +98,18 @@ def sinusoids(length: int, width: int) -> Tensor:
 
 
 class Head(nn.Module):
-    """A fusion strategy with its weights. Subclasses write `combine`."""
+    """A fusion strategy with its weights. Subclasses write `combine`.
+
+    readout: names of the segments the answer is read from after the last attention, each as the mean of its valid
+    tokens. All modalities unless a subclass says otherwise; without attention nobody asks.
+    """
+
+    readout: tuple[str, ...]
 
     def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:
         super().__init__()
         self.modalities = tuple(m for m in MODALITIES if m in specs)
+        self.readout = self.modalities
         self.settings = settings
         self.specs = {m: specs[m] for m in self.modalities}
         self.front = nn.ModuleDict({m: Front(specs[m], settings.width) for m in self.modalities})

@@ -1,6 +1,7 @@
 """The values that flow from a record to a screen."""
 
 from fusion_core.types.explanation import (
+    AttentionHead,
     AttentionMap,
     AttentionScores,
     Attribution,
@@ -12,6 +13,7 @@ from fusion_core.types.explanation import (
     Prediction,
     Reading,
     Seam,
+    Share,
     Trace,
 )
 from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
@@ -19,6 +21,7 @@ from fusion_core.types.tokens import AxisKind, Inputs, ModalityInputs, TokenAxis
 
 __all__ = [
     "MODALITIES",
+    "AttentionHead",
     "AttentionMap",
     "AttentionScores",
     "Attribution",
@@ -37,6 +40,7 @@ __all__ = [
     "Record",
     "Refusal",
     "Seam",
+    "Share",
     "TokenAxis",
     "Tokens",
     "Trace",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -65,16 +65,43 @@ class AttentionMap:
 
 
 @dataclass(frozen=True)
+class Share:
+    """One modality's part of a map: mass, its tokens' share of all scores; density, that share per token it has."""
+
+    mass: float
+    density: float
+
+
+@dataclass(frozen=True)
 class AttentionScores:
     """How much of each token reaches what the answer is read from, `scores[m] [T_m]`, by attention alone.
 
     method: `raw` (mean over queries and heads of one layer), `rollout` or `relevancy`. target: the class of
     class-specific scores; None where they are the same for every class. Never an importance: see `Faithfulness`.
+    shares: each present modality's mass and density; long modalities soak up mass, density tells that apart.
     """
 
     method: str
     target: str | None
     scores: dict[str, np.ndarray]
+    shares: dict[str, Share] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AttentionHead:
+    """One head of one attention: where it is, what it reads, and what it is worth to one class's centred logit.
+
+    number: which head of its attention, from 0. importance: `|sum <O_h, dL/dO_h>|`, a linear guess in logits.
+    ablated: by how much the logit really moves when the head's output is zero, absolute; None where not tried.
+    """
+
+    site: str
+    layer: int
+    query: tuple[str, ...]
+    key: tuple[str, ...]
+    number: int
+    importance: float
+    ablated: float | None = None
 
 
 @dataclass(frozen=True)

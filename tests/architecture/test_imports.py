@@ -27,7 +27,13 @@ LAYERS = [
 ]
 LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
 SIBLINGS = ("attend", "attribute", "contribute", "verify")
-SHARED = {"fusion": {"head"}, "attribute": {"problem"}, "contribute": {"shapley"}, "verify": set(), "attend": set()}
+SHARED = {
+    "fusion": {"head"},
+    "attribute": {"problem"},
+    "contribute": {"shapley"},
+    "verify": set(),
+    "attend": {"joint", "gradients"},
+}
 
 
 def modules(folder: str) -> list[Path]:
