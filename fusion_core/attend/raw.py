@@ -1,14 +1,11 @@
-"""Raw attention: every softmax of every layer and head, cut into one map per pair of modalities; or one per token."""
+"""Raw attention: every softmax of every layer and head, cut into one map per pair of modalities."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
-import torch
-
-from fusion_core.attend.joint import Joint, Step, mean_of_heads
 from fusion_core.attention import Captured, Segments, Tape
-from fusion_core.types import AttentionMap, AttentionScores
+from fusion_core.types import AttentionMap
 
 
 def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, ...]:
@@ -31,21 +28,6 @@ def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, 
         for key, columns in _slices(captured.key)
         if query in kept and key in kept and not _empty(captured)
     )
-
-
-def raw_scores(joint: Joint, step: Step | None = None) -> AttentionScores | None:
-    """Return the mean attention each token gets, over heads and over the queries that exist and could read it.
-
-    One site and layer (one of `joint.steps`), by default the last in which modalities are read from elsewhere; None
-    where there is no such layer. The same for every class, so target is None.
-    """
-    if step is None:
-        step = next((found for found in reversed(joint.steps) if joint.crossing(found)), None)
-    if step is None:
-        return None
-    received = joint.matrix(step, mean_of_heads).sum(dim=0)
-    could = joint.matrix(step, lambda _, captured: torch.ones(captured.weights.shape[-2:]).double()) > 0
-    return joint.scores("raw", None, received / could.sum(dim=0).clamp(min=1))
 
 
 def _slices(segments: Segments) -> list[tuple[str, slice]]:

@@ -8,7 +8,7 @@ import torch
 
 from fusion_core.attend import attention_scores
 from fusion_core.attend.joint import joint, mean_of_heads
-from fusion_core.attend.raw import raw_scores
+from fusion_core.attend.raw_scores import raw_scores
 from fusion_core.attend.relevancy import relevancy
 from fusion_core.attend.rollout import carried, rollout
 from tests.conftest import LENGTHS, absent, random_tokens
