@@ -37,8 +37,8 @@ class Captured:
     weights: Tensor
     query: Segments
     key: Segments
-    gated: Tensor | None = None
     allowed: Tensor | None = None
+    gated: Tensor | None = None
 
     def passed(self) -> dict[str, Tensor]:
         """Return how much a gate lets through of each modality, `norm(g_m * h_m) [B]`; nothing for attention."""
@@ -89,7 +89,7 @@ class Probe(nn.Module):
             return weights
         if tape.edit is not None:
             weights = tape.edit(self, weights, allowed)
-        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key, gated, allowed))
+        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key, allowed, gated))
         return weights
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from fusion_core.attend.gradients import attention_gradients
 from fusion_core.attend.joint import joint
-from fusion_core.attend.raw import raw_scores
+from fusion_core.attend.raw_scores import raw_scores
 from fusion_core.attend.relevancy import relevancy
 from fusion_core.attend.rollout import rollout
 from fusion_core.model import FusedModel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,18 +18,18 @@ def attention_gradients(
 ) -> tuple[Tape, tuple[Tensor, ...]]:
     """Return the tape of one record and per capture `d(centred logit of target)/dA`, `[B, H, T_q, T_k]`.
 
-    Zeros for gates and for attention that feeds nothing. Nothing is accumulated on the model's weights.
+    Zeros for gates and for attention that feeds nothing. Nothing is accumulated on the model's weights, and what is
+    returned holds no graph.
     """
     with torch.enable_grad(), capture(edit=_watched) as tape:
         logits = model.fuse(tokens, strategy)
         centred = (logits[:, target] - logits.mean(dim=1)).sum()
     watched = [c.weights for c in tape.captured if c.kind == "attention"]
-    if not watched:
-        return tape, tuple(torch.zeros_like(c.weights) for c in tape.captured)
-    found = iter(torch.autograd.grad(centred, watched, allow_unused=True))
+    found = iter(torch.autograd.grad(centred, watched, allow_unused=True) if watched else ())
     gradients = [next(found) if c.kind == "attention" else None for c in tape.captured]
-    return tape, tuple(
-        torch.zeros_like(c.weights) if g is None else g for c, g in zip(tape.captured, gradients, strict=True)
+    captured = [replace(c, weights=c.weights.detach()) for c in tape.captured]
+    return Tape(captured=captured), tuple(
+        torch.zeros_like(c.weights) if g is None else g for c, g in zip(captured, gradients, strict=True)
     )
 
 

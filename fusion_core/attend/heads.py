@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor
 
 from fusion_core.attend.gradients import attention_gradients
@@ -74,12 +71,18 @@ def ablated_heads(model: FusedModel, tokens: Mapping[str, Tokens], strategy: str
 
 def rank_agreement(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float | None:
     """Return Spearman's correlation; None for fewer than three values or where one side is constant."""
-    if len(first) < 3 or len(first) != len(second):
+    if len(first) < 3:
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a constant side has no ranks: NaN says so
-        found = float(spearmanr(first, second).statistic)
-    return None if math.isnan(found) else found
+    a, b = (_ranks(np.asarray(side, dtype=float)) for side in (first, second))
+    a, b = a - a.mean(), b - b.mean()
+    spread = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / spread if spread > 0.0 else None
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return ranks from 1 `[n]`; equal values share their mean rank."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (counts.cumsum() - (counts - 1) / 2)[place]
 
 
 def _live_heads(tape: Tape) -> list[Place]:
@@ -91,7 +94,7 @@ def _live_heads(tape: Tape) -> list[Place]:
 def _described(tape: Tape, gradients: Sequence[Tensor], place: Place) -> AttentionHead:
     number, head = place
     captured = tape.captured[number]
-    worth = (captured.weights[0, head].detach() * gradients[number][0, head]).double().sum()
+    worth = (captured.weights[0, head] * gradients[number][0, head]).double().sum()
     return AttentionHead(
         site=captured.site,
         layer=captured.layer,

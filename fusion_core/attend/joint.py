@@ -20,7 +20,7 @@ Step = tuple[int, ...]
 
 def mean_of_heads(_: int, captured: Captured) -> Tensor:
     """Return the mean attention over heads of the first record, `[T_q, T_k]` (a block for `Joint.matrix`)."""
-    return captured.weights[0].detach().double().mean(dim=0)
+    return captured.weights[0].detach().mean(dim=0).double()
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Joint:
 
 
 def joint(tape: Tape) -> Joint | None:
-    """Lay the first record of a tape on one axis; None when no attention was captured."""
+    """Lay the first record of a tape on one axis; None when no attention between tokens that exist was captured."""
     heard = [n for n, c in enumerate(tape.captured) if c.kind == "attention" and 0 not in c.weights.shape]
     if not heard:
         return None
@@ -118,7 +118,7 @@ def joint(tape: Tape) -> Joint | None:
     for n in heard:
         if _feeds(tape.captured[n], places, exists):
             steps.setdefault((tape.captured[n].site, tape.captured[n].layer), []).append(n)
-    return Joint(tuple(tape.captured), places, exists, tuple(tuple(step) for step in steps.values()))
+    return Joint(tuple(tape.captured), places, exists, tuple(map(tuple, steps.values()))) if steps else None
 
 
 def _keys_there(captured: Captured) -> dict[str, Tensor]:

@@ -28,7 +28,7 @@ def propagated(joint: Joint, gradients: Sequence[Tensor], rows: Tensor) -> Tenso
     """Return `rows R`, `[..., N]`: only what is read is multiplied, which gives the same as all of `R`."""
 
     def gained(number: int, captured: Captured) -> Tensor:
-        return (gradients[number][0] * captured.weights[0].detach()).double().clamp(min=0.0).mean(dim=0)
+        return (gradients[number][0] * captured.weights[0]).clamp(min=0.0).mean(dim=0).double()
 
     for step in reversed(joint.steps):
         rows = rows + rows @ joint.matrix(step, gained, merge=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from fusion_core.attend.joint import Joint, mean_of_heads
@@ -27,6 +26,7 @@ def carried(joint: Joint, weights: Tensor) -> Tensor:
     product. A token that takes in from S sources keeps 1 / (1 + S) of itself.
     """
     for step in reversed(joint.steps):
-        mixed = joint.matrix(step, mean_of_heads) + torch.eye(len(joint.exists), dtype=torch.double)
-        weights = weights @ (mixed / mixed.sum(dim=1, keepdim=True))
+        mixed = joint.matrix(step, mean_of_heads)
+        kept = weights / (1.0 + mixed.sum(dim=1))
+        weights = kept + kept @ mixed
     return weights
