@@ -149,9 +149,12 @@ def moving_heads(model: FusedModel, found: Inspection, trace: Trace) -> dict[str
     }
 
 
-def removals(model: FusedModel, found: Inspection, strategy: str, target: str) -> RemovalTable:
-    """Measure what removing tokens does under a strategy, by which any map of the class can be judged."""
-    return removal_table(model, found.tokens, strategy, model.classes.index(target))
+def removals(model: FusedModel, found: Inspection, strategy: str, target: str, each: bool) -> RemovalTable:
+    """Measure what removing tokens does under a strategy, by which any map of the class can be judged.
+
+    each: also the tokens of each modality by themselves.
+    """
+    return removal_table(model, found.tokens, strategy, model.classes.index(target), each=each)
 
 
 def judge_map(

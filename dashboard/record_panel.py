@@ -118,7 +118,7 @@ def _answer_request(content: str, opened: OpenSet, compared: OpenSet | None, ord
         return
     for what, change in (("judge", state.note), ("start", state.note), ("stop", state.forget)):
         if isinstance(entry := asked.get(what), Mapping):
-            names = ("strategy", "name", "target") if what == "judge" else ("strategy", "name")
+            names = ("strategy", "name", "target", "each") if what == "judge" else ("strategy", "name")
             change(content, "judge" if what == "judge" else "start", tuple(str(entry.get(n, "")) for n in names))
             return
     wanted, target = str(asked.get("open", "")), compared or opened

@@ -163,29 +163,29 @@ class Work:
         return done[part]
 
     def _judged(self, more: More) -> dict[str, dict[str, Json]]:
-        """Return what was measured about the maps the board asked about."""
+        """Return what was measured about the maps the board asked about; of each modality where it asked for that."""
         traces = {trace.strategy: trace for trace in self.found.traces}
         judged: dict[str, dict[str, Json]] = {}
-        for strategy, name, target in state.noted(self.content, "judge"):
+        for strategy, name, target, each in state.noted(self.content, "judge"):
             if strategy not in traces or target not in traces[strategy].prediction.classes:
                 continue
-            found = self._once(
-                "judged", (strategy, name, target), partial(self._judge, traces[strategy], more, name, target)
-            )
+            make = partial(self._judge, traces[strategy], more, name, target, bool(each))
+            found = self._once("judged", (strategy, name, target, each), make)
             if found is not None:
                 judged.setdefault(strategy, {})[f"{name} {target}"] = found
         return judged
 
-    def _judge(self, trace: Trace, more: More, name: str, target: str) -> Json | None:
+    def _judge(self, trace: Trace, more: More, name: str, target: str, each: bool) -> Json | None:
         loaded = session.model(self.folder)
-        table = self._table(trace.strategy, target)
+        table = self._table(trace.strategy, target, each)
         return judge_map(loaded, self.found, trace, more, table, name, target)
 
-    def _table(self, strategy: str, target: str) -> RemovalTable:
+    def _table(self, strategy: str, target: str, each: bool) -> RemovalTable:
+        """Return the removals of a strategy and a class; kept for the maps of the last few that were asked about."""
         kept = state.recall("removals")
-        asked = (self.content, strategy, target)
-        if not isinstance(kept, tuple) or kept[0] != asked:
-            kept = (asked, removals(session.model(self.folder), self.found, strategy, target))
-            state.remember("removals", kept)
-        table: RemovalTable = kept[1]
-        return table
+        tables: dict[object, RemovalTable] = kept[1] if isinstance(kept, tuple) and kept[0] == self.content else {}
+        asked = (strategy, target, each)
+        if asked not in tables:
+            tables[asked] = removals(session.model(self.folder), self.found, strategy, target, each)
+        state.remember("removals", (self.content, tables))
+        return tables[asked]

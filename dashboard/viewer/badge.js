@@ -16,16 +16,22 @@ function paintBadge(pane, look) {
   button.disabled = !found;
   button.title = found ? found.scopes[0].sentence : "";
   button.setAttribute("aria-expanded", String(pane.board.ui.curves === pane.role));
-  button.onclick = () => pane.board.set({ curves: pane.board.ui.curves === pane.role ? "" : pane.role }, false);
+  button.onclick = () => {
+    const opens = pane.board.ui.curves !== pane.role;
+    pane.board.set({ curves: opens ? pane.role : "" }, false);
+  };
 }
 
 // What is not known about the maps on the screen is asked for when nobody has clicked for a moment.
 function judge(board) {
   clearTimeout(board.judging);
   if (!board.data.complete) return;
-  const wanted = board.panes.find((pane) => pane.mapName() && !pane.judged());
+  // Of each modality only when the curves are open: that is four times the work.
+  const open = (pane) => pane.role === board.ui.curves;
+  const whole = (pane) => pane.judged()?.scopes.length > (open(pane) ? 1 : 0);
+  const wanted = board.panes.find((pane) => pane.mapName() && !whole(pane));
   if (!wanted) return;
-  const ask = { strategy: wanted.card().name, name: wanted.mapName(), target: board.target() };
+  const ask = { strategy: wanted.card().name, name: wanted.mapName(), target: board.target(), each: open(wanted) ? "each" : "" };
   const key = JSON.stringify(ask);
   if (board.asked.has(key)) return;
   board.judging = setTimeout(() => {
