@@ -88,10 +88,10 @@ def _show(
     fills = state.fills(folder + key)
     compared = session.answered_set(place, opened)
     later, stage = Later(), ""
-    if fills:
+    if fills or state.noted(folder + key, "judge"):
         work = Work(folder, key, found, meanwhile)
-        near = session.similar_records(folder, opened, record, found, compared) if compared else None
-        later, stage = work.later(now, left[: fills * A_FEW], fills * A_FEW >= len(left), near)
+        near = session.similar_records(folder, opened, record, found, compared) if fills and compared else None
+        later, stage = work.later(now, left[: fills * A_FEW], fills > 0 and fills * A_FEW >= len(left), near)
     stage = f"{fills} {compared and compared.key} {stage}"
     cards = [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
     content = session.board_content(folder, key, stage, found, cards, later)

@@ -76,9 +76,10 @@ class Work:
         costs = self._once("costs", "", partial(methods, loaded, self.found)) if whole else []
         wanted = wanted_by(now, self.found) if whole else []
         more = self._classes(classes).joined(self._attributions(wanted, costs))
-        judged = self._judged(more) if whole else {}
+        judged = self._judged(more)
         self.meanwhile.empty()
-        stage = f"{[(w.name, len(more.explained.get(w.strategy, ()))) for w in wanted]} {[*map(len, judged.values())]}"
+        stage = f"{[(w.name, len(more.explained.get(w.strategy, ()))) for w in wanted]}"
+        stage += f" {state.noted(self.content, 'judge')}"
         heads = {t.strategy: self._heads(t) for t in self.found.traces if t.scores} if whole else {}
         later = Later(more.explained, more.scores, judged, heads, costs, near)
         return later, f"{stage} {self._known(wanted)} {len(costs)}"

@@ -8,7 +8,19 @@ from typing import Any
 import numpy as np
 
 from fusion_core.answers import Answer
-from fusion_core.types import AttentionMap, Attribution, Failure, Ledger, Prediction, Reading, TokenAxis, Trace
+from fusion_core.types import (
+    AttentionMap,
+    AttentionScores,
+    Attribution,
+    Curve,
+    Failure,
+    Faithfulness,
+    Ledger,
+    Prediction,
+    Reading,
+    TokenAxis,
+    Trace,
+)
 
 Line = dict[str, Any]
 
@@ -56,6 +68,7 @@ def trace_line(trace: Trace, full: bool) -> Line:
         ),
         "ledger": _ledger(trace.ledger),
         "attention": [_attention(a, full) for a in trace.attention if a.kind == "attention"],
+        "attention_scores": [_attention_scores(s) for s in trace.scores],
         "attributions": [_attribution(a, trace.axes) for a in trace.attributions],
         "checks": {
             c.name: {"value": number(c.value), "passed": c.passed, "sentence": c.sentence} for c in trace.checks
@@ -99,15 +112,48 @@ def _attention(found: AttentionMap, full: bool) -> Line:
     return line
 
 
+def _attention_scores(found: AttentionScores) -> Line:
+    return {
+        "method": found.method,
+        "target": found.target,
+        "scores": {m: [number(float(v)) for v in scores] for m, scores in found.scores.items()},
+        "faithfulness": [_faithfulness(f) for f in found.faithfulness],
+    }
+
+
+def _faithfulness(found: Faithfulness) -> Line:
+    return {
+        "scope": found.scope,
+        "badge": found.badge,
+        "policy": found.policy,
+        "orders": found.orders,
+        "deletion": _curve(found.deletion),
+        "insertion": _curve(found.insertion),
+        "comprehensiveness": number(found.comprehensiveness),
+        "sufficiency": number(found.sufficiency),
+        "sensitivity": None if found.sensitivity is None else number(found.sensitivity),
+        "sentence": found.sentence,
+    }
+
+
+def _curve(found: Curve) -> Line:
+    return {"area": number(found.area), "random": [number(found.area_low), number(found.area_high)]}
+
+
 def _attribution(found: Attribution, axes: dict[str, TokenAxis]) -> Line:
     return {
         "method": found.method,
         "seam": found.seam,
         "target": found.target,
+        "against": found.against,
         "baseline": found.baseline,
         "delta": None if found.delta is None else number(found.delta),
         "scores": {m: [number(float(v)) for v in scores] for m, scores in found.scores.items()},
+        "spread": None
+        if found.spread is None
+        else {m: [number(float(v)) for v in errors] for m, errors in found.spread.items()},
         "labels": {m: list(axes[m].labels) for m in found.scores},
+        "faithfulness": [_faithfulness(f) for f in found.faithfulness],
     }
 
 

@@ -19,6 +19,7 @@ from fusion_core.contribute.ledger import measure
 from fusion_core.errors import CallError, RecordError
 from fusion_core.model import FusedModel
 from fusion_core.types import Attribution, Check, Cost, Failure, Inputs, Prediction, Record, Seam, Tokens, Trace
+from fusion_core.verify.faithfulness import judge, removal_table
 from fusion_core.verify.sums import completeness, efficiency
 from fusion_core.verify.uniform import uniform_replacement
 
@@ -26,6 +27,7 @@ DEFAULT_METHOD = "integrated_gradients"
 #: Methods by gradient do not work on pixels; there this one stands in.
 BY_GRADIENT = ("integrated_gradients", "gradient_shap", "input_x_gradient", "smooth_grad")
 STAND_IN = "occlusion"
+ALL = "all"
 Report = Callable[[int, int, tuple[Attribution, ...]], None]
 
 
@@ -34,7 +36,7 @@ class Question:
     """What to explain and how; `target` None means each strategy's own answer, `also` names further classes.
 
     against: a class to contrast the target with, in attributions. report: told passes done, passes planned, and an
-    attribution's parts known so far; whoever raises in it ends the attribution.
+    attribution's parts known so far; whoever raises in it ends the attribution. judge: also test whether maps are true.
     """
 
     method: str | None = DEFAULT_METHOD
@@ -45,6 +47,7 @@ class Question:
     seed: int = 0
     against: str | None = None
     report: Report | None = None
+    judge: bool = False
 
 
 def trace_record(
@@ -103,6 +106,12 @@ def trace_prepared(
         for name in dict.fromkeys((target, *question.also))
         for found in attribute(model, inputs, tokens, strategy, name, question)
     )
+    if question.judge:
+        removals = removal_table(model, tokens, strategy, model.classes.index(target), question.seed)
+        scores = tuple(replace(s, faithfulness=judge(removals, s.scores)) for s in scores)
+        attributions = tuple(
+            replace(a, faithfulness=judge(removals, a.scores)) if a.target == target else a for a in attributions
+        )
     ledgers = {name: table.ledger(name) for name in model.classes}
     own = [a for a in attributions if a.target == target]
     checks: list[Check | None] = [efficiency(ledgers[target]), *(completeness(a) for a in own)]
@@ -148,8 +157,26 @@ def attribute(
         raise CallError(f"{target!r} cannot be contrasted with itself; name another class")
     if question.method is None:
         return ()
+    if question.method == ALL:
+        each = [replace(question, method=name) for name in method]
+        working = [one for one in each if _works(model, inputs, tokens, strategy, target, one)]
+        return tuple(a for one in working for a in attribute(model, inputs, tokens, strategy, target, one))
     posed = problems(model, inputs, tokens, strategy, target, question)
     return tuple(_attribution(name, target, problem, question) for name, problem in posed)
+
+
+def _works(
+    model: FusedModel,
+    inputs: Inputs,
+    tokens: Mapping[str, Tokens],
+    strategy: str,
+    target: str,
+    question: Question,
+) -> bool:
+    try:
+        return bool(problems(model, inputs, tokens, strategy, target, question))
+    except CallError:
+        return False
 
 
 def problems(

@@ -25,7 +25,6 @@ function paintBadge(pane, look) {
 // What is not known about the maps on the screen is asked for when nobody has clicked for a moment.
 function judge(board) {
   clearTimeout(board.judging);
-  if (!board.data.complete) return;
   // Of each modality only when the curves are open: that is four times the work.
   const open = (pane) => pane.role === board.ui.curves;
   const whole = (pane) => pane.judged()?.scopes.length > (open(pane) ? 1 : 0);

@@ -86,7 +86,10 @@ class Board {
   fill() {
     clearTimeout(this.filling);
     const { complete, stage } = this.data;
-    if (!complete) this.filling = setTimeout(() => this.ask({ fill: stage }), 120);
+    if (complete) return;
+    // Whether the map on the screen is true comes before what is not on the screen.
+    const wait = this.main().judged() || !this.main().mapName() ? 120 : 1500;
+    this.filling = setTimeout(() => this.ask({ fill: stage }), wait);
   }
 
   adopt(data) {

@@ -76,38 +76,6 @@ class Share:
 
 
 @dataclass(frozen=True)
-class AttentionScores:
-    """How much of each token reaches what the answer is read from, `scores[m] [T_m]`, by attention alone.
-
-    method: `raw` (mean over queries and heads of one layer), `rollout` or `relevancy`. target: the class of
-    class-specific scores; None where they are the same for every class. Never an importance: see `Faithfulness`.
-    shares: each present modality's mass and density; long modalities soak up mass, density tells that apart.
-    """
-
-    method: str
-    target: str | None
-    scores: dict[str, np.ndarray]
-    shares: dict[str, Share] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class AttentionHead:
-    """One head of one attention: where it is, what it reads, and what it is worth to one class's centred logit.
-
-    number: which head of its attention, from 0. importance: `|sum <O_h, dL/dO_h>|`, a linear guess in logits.
-    ablated: by how much the logit really moves when the head's output is zero, absolute; None where not tried.
-    """
-
-    site: str
-    layer: int
-    query: tuple[str, ...]
-    key: tuple[str, ...]
-    number: int
-    importance: float
-    ablated: float | None = None
-
-
-@dataclass(frozen=True)
 class Curve:
     """What the explained class's centred logit does as tokens are removed, or put back, in a map's order.
 
@@ -147,6 +115,40 @@ class Faithfulness:
 
 
 @dataclass(frozen=True)
+class AttentionScores:
+    """How much of each token reaches what the answer is read from, `scores[m] [T_m]`, by attention alone.
+
+    method: `raw` (mean over queries and heads of one layer), `rollout` or `relevancy`. target: the class of
+    class-specific scores; None where they are the same for every class. Never an importance: see `Faithfulness`.
+    shares: each present modality's mass and density; long modalities soak up mass, density tells that apart.
+    faithfulness: whether the map is true, where it was asked for.
+    """
+
+    method: str
+    target: str | None
+    scores: dict[str, np.ndarray]
+    shares: dict[str, Share] = field(default_factory=dict)
+    faithfulness: tuple[Faithfulness, ...] = ()
+
+
+@dataclass(frozen=True)
+class AttentionHead:
+    """One head of one attention: where it is, what it reads, and what it is worth to one class's centred logit.
+
+    number: which head of its attention, from 0. importance: `|sum <O_h, dL/dO_h>|`, a linear guess in logits.
+    ablated: by how much the logit really moves when the head's output is zero, absolute; None where not tried.
+    """
+
+    site: str
+    layer: int
+    query: tuple[str, ...]
+    key: tuple[str, ...]
+    number: int
+    importance: float
+    ablated: float | None = None
+
+
+@dataclass(frozen=True)
 class Attribution:
     """Signed scores per token, `scores[m] [T_m]`, that together explain one class's logit against a baseline.
 
@@ -154,6 +156,7 @@ class Attribution:
     |f(x) - f(baseline)| and 5 % of the logit range over the background. None where a method promises no sum.
     against: the class whose logit is subtracted, when two are contrasted; else the mean logit is.
     spread: standard error per token `[T_m]` of a method that samples. done: share of its planned passes behind it.
+    faithfulness: whether the map is true, where it was asked for.
     """
 
     method: str
@@ -167,6 +170,7 @@ class Attribution:
     against: str | None = None
     spread: dict[str, np.ndarray] | None = None
     done: float = 1.0
+    faithfulness: tuple[Faithfulness, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,10 @@ import sys
 
 import pytest
 
-from fusion_core.cli import main
+from fusion_core.attribute import method
+from fusion_core.cli import METHODS, main
 from fusion_core.errors import CODES
+from fusion_core.fusion import strategy
 from tests.conftest import ROOT, SAMPLES
 
 BUNDLE = SAMPLES / "bundles" / "feedback"
@@ -80,9 +82,27 @@ def test_predict_gives_one_line_per_row_in_order_and_exit_code_3_for_bad_ones(ru
 
 def test_predict_all_gives_one_line_per_strategy_in_bundle_order(run, records):
     _, lines, _ = run("predict", "--model", BUNDLE, "--records", records, "--strategy", "all")
-    assert [line["strategy"] for line in lines[:4]] == ["late", "concat", "early", "cross_attention"]
-    assert len(lines) == 4 * 4 + 2
+    assert [line["strategy"] for line in lines[: len(strategy)]] == list(strategy)
+    assert len(lines) == 4 * len(strategy) + 2
     assert sum(lines[0]["probabilities"].values()) == pytest.approx(1.0)
+
+
+def test_trace_lists_every_method_in_its_help_and_runs_them_all_with_their_badges(run, capsys):
+    assert METHODS.split(";")[0].split(", ") == list(method)
+    records = SAMPLES / "scene_qa" / "test"
+    model = SAMPLES / "bundles" / "scene_qa"
+    code, (line,), _ = run(
+        "trace", "--model", model, "--records", records, "--id", "sq-test-0001", "--method", "all", "--against", "red"
+    )
+    assert code == 0
+    assert [a["method"] for a in line["attributions"]] == list(method)
+    assert {a["against"] for a in line["attributions"]} == {"red"}
+    assert [s["method"] for s in line["attention_scores"]] == ["raw", "rollout", "relevancy"]
+    for found in (*line["attributions"], *line["attention_scores"]):
+        first = found["faithfulness"][0]
+        assert first["badge"] in ("trusted", "weak", "random")
+        assert (first["scope"], first["policy"], first["orders"]) == ("all", "mean", 20)
+    assert all(a["spread"]["text"] for a in line["attributions"] if a["method"] in ("kernel_shap", "smooth_grad"))
 
 
 def test_a_clean_set_exits_with_0_and_twice_the_same(run):
