@@ -41,7 +41,7 @@ function paintOffer(board, attribution) {
   const button = box.querySelector("button");
   const ask = { strategy: board.strategy().name, name };
   box.querySelector("span").textContent = found ? `${found.method} was stopped after ${Math.round(100 * found.done)} % of its passes.` : `${spend(cost)}.`;
-  button.textContent = going ? "Stop" : found ? "Go on" : "Start";
+  button.textContent = going ? "Stop" : found ? "Start again" : "Start";
   button.onclick = () => {
     going ? board.started.delete(name) : board.started.add(name);
     board.ask(going ? { stop: ask } : { start: ask });

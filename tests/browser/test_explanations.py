@@ -1,0 +1,106 @@
+"""The maps: every view on both sample sets, each with its badge; heads at a glance; methods, contrasts, and stopping."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.steps import choose, swap
+
+BADGE = re.compile("trusted|weak|no better than random")
+VIEWS = {"early": ("raw", "rollout", "relevancy"), "bottleneck": ("raw", "rollout", "relevancy")}
+
+
+def press(visit, control: str, value: str) -> None:
+    visit.page.click(f'[data-control="{control}"] [data-value="{value}"]')
+
+
+def badge(visit):
+    return visit.page.locator('[data-pane="main"] [data-testid="badge"]')
+
+
+def judged(visit) -> str:
+    """Wait until the map that is shown was tested, and return its badge."""
+    expect(badge(visit)).to_have_text(BADGE)
+    return badge(visit).inner_text()
+
+
+@pytest.mark.parametrize("model", ["feedback", "scene_qa"])
+def test_every_view_is_shown_with_its_badge(visit, model):
+    here = visit()
+    page = here.open(f"/?model={model}&strategy=early")
+    here.complete()
+    for strategy, views in VIEWS.items():
+        swap(here, strategy)
+        for view in views:
+            press(here, "map", view)
+            judged(here)
+            assert re.search("attends to|query tokens|reaches the answer", here.text("line"))
+    press(here, "view", "attribution")
+    methods = page.locator('[data-testid="method"] option').evaluate_all("all => all.map((one) => one.value)")
+    assert len(methods) == 9
+    for method in ("occlusion", "gradient_shap", "grad_cam"):
+        choose(here, "method", method)
+        expect(page.locator('[data-pane="main"] .line')).to_contain_text("fusion seam")
+        judged(here)
+    here.shot(f"badges-{model}-1440")
+
+
+def test_the_badge_opens_the_curves_of_all_tokens_and_of_each_modality(visit):
+    here = visit()
+    page = here.open("/?model=scene_qa&strategy=cross_attention&map=relevancy")
+    judged(here)
+    badge(here).click()
+    curves = page.locator('[data-testid="curves"]')
+    expect(curves.locator("svg")).to_have_count(2)
+    expect(curves.get_by_role("radio")).to_have_count(3)
+    curves.get_by_role("radio").nth(2).click()
+    expect(curves).to_contain_text("Only the image tokens were moved")
+    expect(curves).to_contain_text("20 random orders")
+    expect(curves).to_contain_text("polarity")
+    here.shot("curves-1440")
+    badge(here).click()
+    expect(curves).to_be_hidden()
+
+
+def test_heads_at_a_glance_open_a_head(visit):
+    here = visit()
+    page = here.open("/?model=scene_qa&strategy=cross_attention")
+    here.complete()
+    page.click('[data-testid="heads"]')
+    tiles = page.locator('[data-testid="overview"] .tile')
+    expect(tiles).to_have_count(12)
+    expect(tiles.first).to_contain_text(re.compile(r"1 · \d"))
+    tiles.nth(5).click()
+    expect(tiles.nth(5)).to_have_attribute("aria-pressed", "true")
+    assert "pairs 2, head 2 of 4" in here.text("line")
+    here.shot("heads-1440")
+
+
+def test_a_link_leads_to_a_method_and_a_contrast(visit):
+    here = visit()
+    here.open("/?model=scene_qa&strategy=film&view=attribution&method=feature_ablation&target=green&against=red")
+    expect(here.page.locator('[data-pane="main"] .line')).to_contain_text("feature ablation, fusion seam")
+    assert "unit: logit minus that of “red”" in here.text("line")
+    judged(here)
+
+
+def test_a_slow_method_says_what_it_costs_begins_when_asked_and_can_be_stopped(visit):
+    here = visit()
+    page = here.open("/?model=feedback&strategy=early&view=attribution&seam=input&method=shapley_sampling")
+    here.complete()
+    offer = page.locator('[data-testid="offer"]')
+    expect(offer).to_contain_text(re.compile(r"[\d,]+ passes, about \d+ s on this record"))
+    offer.get_by_role("button", name="Start").click()
+    page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ passes, about \d+ s left")).first.wait_for()
+    offer.get_by_role("button", name="Stop").click()
+    expect(offer.get_by_role("button", name=re.compile("Start"))).to_be_visible()
+
+
+def test_a_method_that_does_not_work_at_a_seam_says_so(visit):
+    here = visit()
+    here.open("/?model=scene_qa&strategy=early&view=attribution&seam=input&method=grad_cam")
+    here.complete()
+    assert "grad cam does not work at the input seam" in here.text("line").replace("-", " ").lower()
