@@ -166,5 +166,5 @@ def judge_map(
     )
     if scores is None:
         return None
-    checks = [polarity_violations(model, found.tokens, trace.strategy, model.classes.index(target), scores)]
+    checks = polarity_violations(model, found.tokens, trace.strategy, model.classes.index(target), {"map": scores})
     return judged_json(judge(table, scores), checks, LABELS)

@@ -15,6 +15,7 @@ LABELS = {
     "early": "early",
     "bottleneck": "bottleneck",
     "cross_attention": "cross-attention",
+    "polarity_map": "polarity",
     "integrated_gradients": "integrated gradients",
     "gradient_shap": "gradient SHAP",
     "input_x_gradient": "input × gradient",
