@@ -1,4 +1,4 @@
-"""The maps: every view on both sample sets, each with its badge; heads at a glance; methods, contrasts, and stopping."""
+"""The maps: every view on both sample sets with its badge, heads at a glance, methods, contrasts, and stopping."""
 
 from __future__ import annotations
 
