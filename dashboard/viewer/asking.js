@@ -1,6 +1,6 @@
 // What may be asked of an attribution: method, contrast; what it costs, and the button that starts a slow one.
 
-const QUICK = 3; // seconds that are not asked about
+const QUICK = 10; // seconds that are not asked about
 
 const costOf = (board) => board.data.methods.find((one) => one.name === board.ui.method)?.cost[board.ui.seam] ?? null;
 const spend = (cost) => `${cost.passes.toLocaleString("en")} passes, about ${cost.seconds < 1 ? "a second" : `${Math.round(cost.seconds)} s`} on this record`;
