@@ -122,7 +122,7 @@ class Work:
             spent = seconds.get((one.method, one.seam))
             if spent is None:
                 continue
-            if spent <= SLOW or (one.strategy, one.name) in started:
+            if one.method == DEFAULT_METHOD or spent <= SLOW or (one.strategy, one.name) in started:
                 found = self._attribution(one, spent)
                 explained[one.strategy] = (found,) if found else ()
             elif one in partly:
