@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-ROUNDS, TOLERANCE = 2_000, 1e-10
-SCALINGS = 60
+ROUNDS, TOLERANCE = 1_000, 1e-7
+SCALINGS = 4
 MOST_CLUSTERS = 20
 COMPONENTS = 10
 
