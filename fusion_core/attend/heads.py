@@ -13,6 +13,7 @@ from fusion_core.attend.gradients import attention_gradients
 from fusion_core.attend.joint import joint
 from fusion_core.attention import Edit, Probe, Tape, capture
 from fusion_core.model import FusedModel
+from fusion_core.ranks import rank_agreement
 from fusion_core.types import AttentionHead, Check, Tokens
 
 AGREEMENT = 0.5
@@ -67,22 +68,6 @@ def ablated_heads(model: FusedModel, tokens: Mapping[str, Tokens], strategy: str
         logits = model.fuse(batch, strategy)
     centred = (logits[:, target] - logits.mean(dim=1)).double().numpy()
     return np.abs(centred[:-1] - centred[-1])
-
-
-def rank_agreement(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float | None:
-    """Return Spearman's correlation; None for fewer than three values or where one side is constant."""
-    if len(first) < 3:
-        return None
-    a, b = (_ranks(np.asarray(side, dtype=float)) for side in (first, second))
-    a, b = a - a.mean(), b - b.mean()
-    spread = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / spread if spread > 0.0 else None
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Return ranks from 1 `[n]`; equal values share their mean rank."""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (counts.cumsum() - (counts - 1) / 2)[place]
 
 
 def _live_heads(tape: Tape) -> list[Place]:

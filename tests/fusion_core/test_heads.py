@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from fusion_core.attend.heads import ablated_heads, head_importance, rank_agreement, tried_heads
+from fusion_core.attend.heads import ablated_heads, head_importance, tried_heads
 from fusion_core.attention import Attention
 from fusion_core.bundle import load
 from fusion_core.model import FusedModel
+from fusion_core.ranks import rank_agreement
 from fusion_core.reading.records import read
 from fusion_core.tokens import encode_records
 from tests.conftest import SAMPLES, absent, random_tokens, tiny_head
