@@ -27,7 +27,7 @@ from fusion_core.verify.polarity import polarity_violations
 Json = dict[str, Any]
 Report = Callable[[int, int, tuple[Attribution, ...]], None]
 SEAMS: tuple[Seam, ...] = ("fusion", "input")
-SLOW = 3.0  # seconds from which an attribution begins only when somebody says so; the board has the same number
+SLOW = 10.0  # seconds from which an attribution begins only when somebody says so; the board has the same number
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _show(
     if fills or state.noted(folder + key, "judge"):
         work = Work(folder, key, found, meanwhile)
         near = session.similar_records(folder, opened, record, found, compared) if fills and compared else None
-        later, stage = work.later(now, left[: fills * A_FEW], fills > 0 and fills * A_FEW >= len(left), near)
+        later, stage = work.later(now, fills > 0, left[: fills * A_FEW], fills > 0 and fills * A_FEW >= len(left), near)
     stage = f"{fills} {compared and compared.key} {stage}"
     cards = [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
     content = session.board_content(folder, key, stage, found, cards, later)

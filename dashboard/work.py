@@ -70,11 +70,16 @@ class Work:
         """Name the record under this model, for what is remembered of it."""
         return self.folder + self.key
 
-    def later(self, now: Selection, classes: tuple[str, ...], whole: bool, near: Json | None) -> tuple[Later, str]:
-        """Return what there is by now, and a name for how much that is; whole: whether every class is among them."""
+    def later(
+        self, now: Selection, begun: bool, classes: tuple[str, ...], whole: bool, near: Json | None
+    ) -> tuple[Later, str]:
+        """Return what there is by now, and a name for how much that is.
+
+        begun: whether the board asked for more than its first paint. whole: whether every class is among `classes`.
+        """
         loaded = session.model(self.folder)
-        costs = self._once("costs", "", partial(methods, loaded, self.found)) if whole else []
-        wanted = wanted_by(now, self.found) if whole else []
+        costs = self._once("costs", "", partial(methods, loaded, self.found)) if begun else []
+        wanted = wanted_by(now, self.found) if begun else []
         more = self._classes(classes).joined(self._attributions(wanted, costs))
         judged = self._judged(more)
         self.meanwhile.empty()
@@ -117,7 +122,7 @@ class Work:
             spent = seconds.get((one.method, one.seam))
             if spent is None:
                 continue
-            if spent <= SLOW or (one.strategy, one.name) in started:
+            if one.method == DEFAULT_METHOD or spent <= SLOW or (one.strategy, one.name) in started:
                 found = self._attribution(one, spent)
                 explained[one.strategy] = (found,) if found else ()
             elif one in partly:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 Z95 = 1.959964
+DRAWS = 1_000
 
 
 def wilson(successes: int, total: int) -> tuple[float, float]:
@@ -25,3 +27,11 @@ def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, tup
     mean = float(difference.mean())
     half = Z95 * float(difference.std(ddof=1)) / math.sqrt(len(difference)) if len(difference) > 1 else math.inf
     return mean, (mean - half, mean + half)
+
+
+def bootstrap(statistic: Callable[[np.ndarray], float], count: int, seed: int) -> tuple[float, float]:
+    """Return the 95 % percentile interval of a statistic of record numbers `[N]`, over 1,000 seeded resamples."""
+    rng = np.random.default_rng(seed)
+    found = [statistic(rng.integers(count, size=count)) for _ in range(DRAWS)]
+    low, high = np.percentile(found, [2.5, 97.5])
+    return float(low), float(high)

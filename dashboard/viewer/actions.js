@@ -95,7 +95,7 @@ function onKey(board, event) {
 // In the presenter's view arrows and page keys walk through the records, digits swap the strategy, A swaps the map.
 function present(board, key) {
   const step = { ArrowRight: 1, PageDown: 1, ArrowLeft: -1, PageUp: -1 }[key];
-  const card = /^[1-9]$/.test(key) ? board.data.strategies[Number(key) - 1] : null;
+  const card = /^[0-9]$/.test(key) ? board.data.strategies[(Number(key) + 9) % 10] : null; // 0 stands for the tenth
   if (step) board.ask({ step });
   else if (card?.prediction) board.choose(card.name);
   else if (key.toLowerCase() === "a") board.set({ wanted: board.main().view() === "attention" ? "attribution" : "attention" });

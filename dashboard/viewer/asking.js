@@ -1,9 +1,12 @@
 // What may be asked of an attribution: method, contrast; what it costs, and the button that starts a slow one.
 
-const QUICK = 3; // seconds that are not asked about
+const QUICK = 10; // seconds that are not asked about
+const USUAL_METHOD = "integrated_gradients"; // begins by itself
 
 const costOf = (board) => board.data.methods.find((one) => one.name === board.ui.method)?.cost[board.ui.seam] ?? null;
 const spend = (cost) => `${cost.passes.toLocaleString("en")} passes, about ${cost.seconds < 1 ? "a second" : `${Math.round(cost.seconds)} s`} on this record`;
+
+const isSlow = (board, cost) => cost.seconds > QUICK && board.ui.method !== USUAL_METHOD;
 
 // Why there is no map yet; nothing where the usual word for waiting will do.
 function waitingFor(board) {
@@ -11,7 +14,7 @@ function waitingFor(board) {
   const cost = costOf(board);
   if (method && !cost) return `${method.label} does not work at the ${board.ui.seam} seam of this record.`;
   if (!cost) return null;
-  return cost.seconds > QUICK && !board.started?.has(board.attributionName()) ? `Not worked out yet: ${spend(cost)}.` : `Working: ${spend(cost)}.`;
+  return isSlow(board, cost) && !board.started?.has(board.attributionName()) ? `Not worked out yet: ${spend(cost)}.` : `Working: ${spend(cost)}.`;
 }
 
 function paintAsking(board, attribution) {
@@ -34,7 +37,7 @@ function paintOffer(board, attribution) {
   const name = board.attributionName();
   const found = board.main().attribution();
   const cost = costOf(board);
-  const slow = cost && cost.seconds > QUICK;
+  const slow = cost && isSlow(board, cost);
   const going = board.started.has(name) && !found;
   box.hidden = !attribution || !slow || (found && found.done >= 1);
   if (box.hidden) return;

@@ -152,6 +152,13 @@ class Head(nn.Module):
         """Fuse projected tokens into logits."""
         raise RuntimeError(f"{type(self).__name__} does not define combine")
 
+    def additive(self, projected: Mapping[str, Tokens]) -> Tensor | None:
+        """Return the exact additive part of a set's logits `[N, C]`; None where there is no closed form.
+
+        The best sum of functions of one modality each, over independent draws of the others (EMAP, Hessel & Lee 2020).
+        """
+        return None
+
     def speak_alone(self, projected: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """Return each modality's own logits `[B, C]` from its pooled tokens."""
         return {m: self.auxiliary[m](masked_mean(projected[m])) for m in self.modalities}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fusion_core.fusion.head import Head, HeadOutput, HeadSettings, TokenSpec, classifier, masked_mean, strategy
 from fusion_core.types import Tokens
@@ -26,6 +26,11 @@ class Late(Head):
         )
         self.weights = nn.Parameter(torch.zeros(len(self.modalities)))
         self.scale = nn.Parameter(torch.tensor(float(len(self.modalities))))
+
+    def additive(self, projected: Mapping[str, Tokens]) -> Tensor | None:
+        """Return the logits themselves where every record has every modality: they are additive already."""
+        whole = all(bool(tokens.mask.any(dim=1).all()) for tokens in projected.values())
+        return self.combine(projected).logits if whole else None
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Average the modalities' own logits over those present; nothing present gives zeros.

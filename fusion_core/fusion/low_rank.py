@@ -41,6 +41,13 @@ class LowRank(Head):
         fused = self.multiply(self.factors(projected))
         return HeadOutput(self.classifier(fused), self.speak_alone(projected), fused)
 
+    def additive(self, projected: Mapping[str, Tokens]) -> Tensor | None:
+        """Return `sum_m f(x_m, mean factors) - (M - 1) f(mean factors)`: exact, for the logits are multilinear."""
+        factors = self.factors(projected)
+        mean = {m: f.mean(dim=0, keepdim=True) for m, f in factors.items()}
+        parts = [self.classifier(self.multiply({**_expanded(mean, f), m: f})) for m, f in factors.items()]
+        return torch.stack(parts).sum(dim=0) - (len(factors) - 1) * self.classifier(self.multiply(mean))
+
     def factors(self, projected: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """Return each modality's factor `[1; z_m] W_m^r`, `[B, R, H]`; of projected tokens, as `project` gives them."""
         found = {}
@@ -55,6 +62,10 @@ class LowRank(Head):
         """Return `h [B, H]` of one factor `[B, R, H]` per modality, multilinear in them; logits are `classifier(h)`."""
         product = torch.stack([factors[m] for m in self.modalities]).prod(dim=0)
         return torch.einsum("r,brh->bh", self.mix, product)
+
+
+def _expanded(mean: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
+    return {m: f.expand_as(like) for m, f in mean.items()}
 
 
 def _first_order(width: int, hidden: int) -> Tensor:

@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.serving import ARGUMENTS, CHROMIUM, READY, serving
 
 SHOTS = Path(__file__).with_name("shots")
 PATIENCE = 60_000  # milliseconds: the first page loads the model
+expect.set_options(timeout=PATIENCE)
 
 
 def pytest_collection_modifyitems(items):

@@ -43,7 +43,7 @@ def test_inspect_opens_on_the_samples_with_a_wrong_record_first(monkeypatch):
     records = picker(app)
     assert records.options[0].startswith("✗")
     assert records.options[-1].startswith("✓")
-    assert re.search(r"late: \d+ of 300 wrong, those first$", records.label.replace("\\", ""))
+    assert re.search(r"gated: \d+ of 300 wrong, those first$", records.label.replace("\\", ""))
 
 
 def test_the_other_model_can_be_picked(monkeypatch):
@@ -238,7 +238,7 @@ def test_what_fills_in_later_is_every_other_class_the_likely_ones_first():
         assert {a.seam for a in later} == {"fusion"}
         assert all(a.error <= 0.05 for a in later)
         classwise = [view.target for view in (*trace_.scores, *more.scores[trace_.strategy]) if view.target]
-        assert sorted(classwise) == (sorted(loaded.classes) if trace_.attention else [])
+        assert sorted(classwise) == (sorted(loaded.classes) if trace_.scores else [])
 
 
 def test_the_next_record_can_be_stepped_to(monkeypatch):

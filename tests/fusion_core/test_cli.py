@@ -82,8 +82,8 @@ def test_predict_gives_one_line_per_row_in_order_and_exit_code_3_for_bad_ones(ru
 
 def test_predict_all_gives_one_line_per_strategy_in_bundle_order(run, records):
     _, lines, _ = run("predict", "--model", BUNDLE, "--records", records, "--strategy", "all")
-    assert [line["strategy"] for line in lines[: len(strategy)]] == list(strategy)
-    assert len(lines) == 4 * len(strategy) + 2
+    assert [line["strategy"] for line in lines[: len(list(strategy))]] == list(strategy)
+    assert len(lines) == 4 * len(list(strategy)) + 2
     assert sum(lines[0]["probabilities"].values()) == pytest.approx(1.0)
 
 
@@ -120,7 +120,7 @@ def test_trace_has_the_documented_fields_and_its_ledger_adds_up(run):
         *("--strategy", "all", "--full"),
     )
     assert code == 0
-    assert len(lines) == 4
+    assert len(lines) == len(list(strategy))
     for line in lines:
         assert set(line) == TRACE_KEYS
         ledger = line["ledger"]
