@@ -114,19 +114,25 @@ def randomised(
     return found
 
 
-def lines(found: Mapping[Key, Sequence[Judged]], checks: Mapping[tuple[str, str], Sequence[Check]]) -> list[str]:
-    """Return the table's lines."""
-    heads = ["strategy", "map", "policy", "n", *BADGES, "separation", "band"]
-    heads += ["random heads"] if checks else []
-    table = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+def heading(checked: bool) -> list[str]:
+    """Return the table's first lines."""
+    heads = ["strategy", "map", "policy", "n", *BADGES, "separation", "band", *(["random heads"] if checked else [])]
+    return ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+
+
+def lines(found: Mapping[Key, Sequence[Judged]], checks: Mapping[str, Sequence[Check]]) -> list[str]:
+    """Return the lines of one strategy."""
+    table = []
     for (strategy, name, policy), each in found.items():
         shares = [f"{np.mean([j.badge == badge for j in each]):.2f}" for badge in BADGES]
         cells = [strategy, name, policy, str(len(each)), *shares]
         cells += [f"{np.median([j.separation for j in each]):.1f}", f"{np.median([j.band for j in each]):.2f}"]
-        if checks:
-            known = [c for c in checks.get((strategy, name), ()) if c.passed is not None]
-            passed = f"{np.mean([c.value for c in known]):.2f} ({sum(bool(c.passed) for c in known)} of {len(known)})"
-            cells.append(passed if known else "")
+        known = [c for c in checks.get(name, ()) if c.passed is not None]
+        if known:
+            passed = sum(bool(c.passed) for c in known)
+            cells.append(f"{np.mean([c.value for c in known]):.2f} ({passed} of {len(known)})")
+        elif checks:
+            cells.append("")
         table.append("| " + " | ".join(cells) + " |")
     return table
 
@@ -149,15 +155,12 @@ def main() -> None:
     given = parser.parse_args()
     model = load(given.model)
     encoded = [(r.label, model.encode_record(r)[1]) for r in read(given.records).records[: 3 * given.most]]
-    found: dict[Key, list[Judged]] = {}
-    checks: dict[tuple[str, str], list[Check]] = {}
+    print(f"{model.name}: random heads pass under {LIMIT}" if given.randomise else model.name)
+    print("\n".join(heading(given.randomise > 0)), flush=True)
     for strategy in chosen_strategies(model, given.strategies):
         rows = list(right_answers(model, strategy, encoded, given.most))
-        found |= badges(model, strategy, rows, given)
-        if given.randomise:
-            checks |= {(strategy, name): each for name, each in randomised(model, strategy, rows, given).items()}
-    print(f"{model.name}: random heads pass under {LIMIT}" if given.randomise else model.name)
-    print("\n".join(lines(found, checks)))
+        checks = randomised(model, strategy, rows, given) if given.randomise else {}
+        print("\n".join(lines(badges(model, strategy, rows, given), checks)), flush=True)
 
 
 if __name__ == "__main__":
