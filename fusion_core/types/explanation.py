@@ -98,8 +98,9 @@ class Faithfulness:
 
     scope: `all`, or the one modality whose tokens are moved. policy: what stands in for a removed token. orders: number
     of random orders in the band. badge: `trusted` (deletion and insertion both lie outside the whole band), `weak` (one
-    does) or `random` (neither). comprehensiveness, sufficiency: ERASER's, in logits. sensitivity: correlation of the
-    summed scores of random subsets with what removing them takes away; None where it is not defined.
+    does) or `random` (neither). Read backwards, the insertion is the deletion in reverse order, of equal area.
+    comprehensiveness, sufficiency: ERASER's, in logits. sensitivity: correlation of the summed scores of random subsets
+    with what removing them takes away; None where it is not defined.
     """
 
     scope: str

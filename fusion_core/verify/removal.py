@@ -13,13 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fusion_core.errors import CallError
+from fusion_core.errors import CallError, RecordError
 from fusion_core.fusion import Head
 from fusion_core.model import FusedModel
-from fusion_core.types import Tokens
+from fusion_core.types import Level, Tokens
 
-POLICIES = ("mean", "missing")
-CHUNK = 128
+#: What can stand in for a removed token, and how a sentence says it.
+POLICIES = {
+    "mean": "replaced by the background's mean token",
+    "missing": "masked out",
+    "donors": "replaced by tokens of other records",
+}
+CHUNK = 64  # rows at once; more leave the processor's cache on long axes
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,8 @@ class Removal:
     """One record under one strategy, with what stands in for each of its tokens.
 
     places: every valid token as modality and index, in order; a subset of tokens is `bool [P]` over them. policy:
-    `mean` puts the background's mean token in a token's place, `missing` masks it.
+    `mean` puts the background's mean token in a token's place, `missing` masks it, `donors` puts a token there that is
+    drawn from the background, the same one whenever this token is out.
     """
 
     head: Head
@@ -42,9 +48,15 @@ class Removal:
         return np.array([modality in (None, m) for m, _ in self.places], dtype=bool)
 
     def values(self, kept: np.ndarray) -> np.ndarray:
-        """Return the class's centred logit (logit minus mean logit) for subsets of tokens `bool [N, P]`, `[N]`."""
-        rows = torch.from_numpy(kept)
-        return np.concatenate([self._values(part) for part in rows.split(CHUNK)])
+        """Return the class's centred logit (logit minus mean logit) for subsets of tokens `bool [N, P]`, `[N]`.
+
+        Equal subsets are answered once, and alike. Raises RecordError where the model answers with NaN or infinity.
+        """
+        rows, back = np.unique(kept, axis=0, return_inverse=True)
+        found = np.concatenate([self._values(part) for part in torch.from_numpy(rows).split(CHUNK)])
+        if not np.isfinite(found).all():
+            raise RecordError("without some of its tokens the record is answered with NaN", "nonfinite_output")
+        return found[back.reshape(-1)]
 
     def _values(self, kept: Tensor) -> np.ndarray:
         count, start, given = len(kept), 0, {}
@@ -64,18 +76,31 @@ class Removal:
 
 
 def removal(
-    model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, target: int, policy: str = "mean"
+    model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, target: int, policy: str = "mean", seed: int = 0
 ) -> Removal:
     """Prepare one record (`tokens[m] [1, T_m, D_m]`) for removals; raises CallError for an unknown policy."""
     if policy not in POLICIES:
         raise CallError(f"unknown removal policy {policy!r}; allowed: {', '.join(POLICIES)}")
     head = model.head(strategy)
-    means = {}
-    for m in head.modalities:
-        features = tokens[m].at(head.level)
-        assert features is not None
-        means[m] = tokens[m].put(head.level, model.background.mean_token(m, head.level).expand_as(features))
+    generator = torch.Generator().manual_seed(seed)
+    stand_ins = {m: _stand_ins(model, m, tokens[m], head.level, policy, generator) for m in head.modalities}
     places = [(m, int(i)) for m in head.modalities for i in tokens[m].mask[0].nonzero()[:, 0]]
     with torch.no_grad():
-        own, fill = head.project(tokens), head.project(means)
+        own, fill = head.project(tokens), head.project(stand_ins)
     return Removal(head, target, policy, own, fill, tuple(places))
+
+
+def _stand_ins(
+    model: FusedModel, modality: str, tokens: Tokens, level: Level, policy: str, generator: torch.Generator
+) -> Tokens:
+    """Return what stands in for each token, `[1, T, D]`; where tokens are masked out nobody looks at it."""
+    features = tokens.at(level)
+    assert features is not None
+    if policy != "donors":
+        return tokens.put(level, model.background.mean_token(modality, level).expand_as(features))
+    donors = model.background.tokens[modality]
+    given = donors.at(level)
+    assert given is not None
+    pool = given[donors.mask]
+    drawn = torch.randint(len(pool), features.shape[:2], generator=generator)
+    return tokens.put(level, pool[drawn])
