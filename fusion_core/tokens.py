@@ -45,9 +45,9 @@ class TokenSet:
         index = {m: torch.full_like(i, -1) if m == modality else i for m, i in self.index.items()}
         return TokenSet(self.pools, index, self.ids, self.labels)
 
-    def only(self, modality: str) -> TokenSet:
-        """Return the same records with all but one modality absent."""
-        index = {m: i if m == modality else torch.full_like(i, -1) for m, i in self.index.items()}
+    def only(self, *modalities: str) -> TokenSet:
+        """Return the same records with all but these modalities absent."""
+        index = {m: i if m in modalities else torch.full_like(i, -1) for m, i in self.index.items()}
         return TokenSet(self.pools, index, self.ids, self.labels)
 
 

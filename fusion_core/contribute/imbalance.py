@@ -5,6 +5,7 @@ No weight or gradient norms: they are not functions of the model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from fusion_core.errors import CallError
 from fusion_core.fusion.head import masked_mean
-from fusion_core.intervals import bootstrap
+from fusion_core.intervals import bootstrap, wilson
 from fusion_core.model import FusedModel
 from fusion_core.tokens import TokenSet
 
@@ -25,44 +26,60 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Utilisation:
-    """`u(m | rest) = (A(all) - A(rest)) / A(all)`, A the accuracy with the rest left (removal policy: missing).
+    """`u(a | b) = (A(ab) - A(b)) / A(ab)`, A the accuracy with only these modalities left (removal policy: missing).
 
-    interval: 95 % bootstrap over records. probe: accuracy of a linear probe on the modality's pooled tokens alone: what
-    the joint head could have had from it. alone: what the head makes of the modality by itself.
+    given: b, all other modalities unless named. interval: 95 % bootstrap over records. accuracy, without: A(ab), A(b).
+    probe: accuracy of a linear probe on a's pooled tokens, with its Wilson interval: what the joint head could have had
+    from it. alone: what the head makes of a by itself.
     """
 
     modality: str
+    given: tuple[str, ...]
     utilisation: float
     interval: tuple[float, float]
     accuracy: float
     without: float
     alone: float
     probe: float
+    probe_interval: tuple[float, float]
     records: int
 
 
 def utilisation(
-    model: FusedModel, train: TokenSet, test: TokenSet, strategy: str, modality: str, seed: int = 0
+    model: FusedModel,
+    train: TokenSet,
+    test: TokenSet,
+    strategy: str,
+    modality: str,
+    given: Sequence[str] | None = None,
+    seed: int = 0,
 ) -> Utilisation:
     """Measure one modality on labelled records; the probe is fitted on `train`, everything is scored on `test`.
 
-    Raises CallError for a modality the model does not read, or a model that reads no other.
+    Raises CallError for a modality the model does not read, or nothing to compare it with.
     """
     if modality not in model.modalities or len(model.modalities) < 2:
         raise CallError(f"utilisation needs two of the model's modalities; it reads {', '.join(model.modalities)}")
-    whole, rest, alone = (_right(model, t, strategy) for t in (test, test.without(modality), test.only(modality)))
+    others = tuple(m for m in model.modalities if m != modality and (given is None or m in given))
+    if not others or (given is not None and set(given) != set(others)):
+        raise CallError(f"{modality} given {tuple(given or ())}: name others of {', '.join(model.modalities)}")
+    kept = ((modality, *others), others, (modality,))
+    whole, rest, alone = (_right(model, test.only(*names), strategy) for names in kept)
+    probe = _probe(train, test, modality)
 
     def share(rows: np.ndarray) -> float:
         return float((whole[rows] - rest[rows]).mean() / max(float(whole[rows].mean()), 1e-12))
 
     return Utilisation(
         modality=modality,
+        given=others,
         utilisation=share(np.arange(len(test))),
         interval=bootstrap(share, len(test), seed),
         accuracy=float(whole.mean()),
         without=float(rest.mean()),
         alone=float(alone.mean()),
-        probe=_probe(train, test, modality),
+        probe=float(probe.mean()),
+        probe_interval=wilson(int(probe.sum()), len(test)),
         records=len(test),
     )
 
@@ -76,10 +93,11 @@ def _right(model: FusedModel, tokens: TokenSet, strategy: str) -> np.ndarray:
     return (torch.cat(answers) == truth).double().numpy()
 
 
-def _probe(train: TokenSet, test: TokenSet, modality: str) -> float:
+def _probe(train: TokenSet, test: TokenSet, modality: str) -> np.ndarray:
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
     probe.fit(_pooled(train, modality), list(train.labels))
-    return float(probe.score(_pooled(test, modality), list(test.labels)))
+    found: np.ndarray = probe.predict(_pooled(test, modality)) == np.asarray(test.labels)
+    return found
 
 
 def _pooled(tokens: TokenSet, modality: str) -> np.ndarray:

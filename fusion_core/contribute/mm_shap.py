@@ -5,7 +5,7 @@ With as many groups per modality: otherwise the share only says which modality h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +31,36 @@ class ModalityShare:
     even: float
 
 
+@dataclass(frozen=True)
+class MmShap:
+    """The modalities' shares of one record, and what heads that know nothing give: the noise floor.
+
+    floor: lowest and highest share per modality under randomised heads; a share says something where it lies outside.
+    """
+
+    shares: tuple[ModalityShare, ...]
+    floor: dict[str, tuple[float, float]]
+
+
+def mm_shap(
+    value: Value, randomised: Sequence[Value], tokens: Mapping[str, int], groups: int = GROUPS, seed: int = 0
+) -> MmShap:
+    """Return shares under a head beside those under the same head with random weights (at least two of them).
+
+    value, tokens, groups: as in `modality_shares`; randomised: the same function of heads that nobody trained.
+    Raises CallError for fewer than two of those, or a modality without tokens.
+    """
+    if len(randomised) < 2:
+        raise CallError(f"{len(randomised)} randomised heads are too few for a noise floor; at least 2 are needed")
+    found = modality_shares(value, tokens, groups, seed=seed)
+    nothing = [modality_shares(v, tokens, groups, seed=seed) for v in randomised]
+    floors = {
+        share.modality: (min(n[k].share for n in nothing), max(n[k].share for n in nothing))
+        for k, share in enumerate(found)
+    }
+    return MmShap(found, floors)
+
+
 def modality_shares(
     value: Value, tokens: Mapping[str, int], groups: int = GROUPS, orders: int = ORDERS, seed: int = 0
 ) -> tuple[ModalityShare, ...]:
@@ -47,8 +77,8 @@ def modality_shares(
     rng = np.random.default_rng(seed)
     scores = np.stack([_scores(value, member, rng.permutation(each * len(tokens))) for _ in range(orders)])
     sums = np.abs(scores.mean(axis=0)).reshape(len(tokens), each).sum(axis=1)
-    halves = [np.abs(half.mean(axis=0)).reshape(len(tokens), each).sum(axis=1) for half in np.array_split(scores, 4)]
-    shares = [h / max(float(h.sum()), 1e-12) for h in halves]
+    quarters = [np.abs(q.mean(axis=0)).reshape(len(tokens), each).sum(axis=1) for q in np.array_split(scores, 4)]
+    shares = [q / max(float(q.sum()), 1e-12) for q in quarters]
     error = np.std(shares, axis=0, ddof=1) / np.sqrt(len(shares))
     whole = max(float(sums.sum()), 1e-12)
     return tuple(

@@ -23,7 +23,7 @@ class PerceptualScore:
     """Accuracy minus the mean accuracy with one modality permuted across records.
 
     interval: 95 % bootstrap over records. within_class: the same with partners of the same label only, which leaves
-    what the class alone explains. slices: the score within each value of a column.
+    what the class alone explains. slices: the score within each value of a column, each with its interval.
     """
 
     modality: str
@@ -33,6 +33,7 @@ class PerceptualScore:
     within_class: float
     within_class_interval: tuple[float, float]
     slices: dict[str, float]
+    slice_intervals: dict[str, tuple[float, float]]
     permutations: int
     records: int
 
@@ -48,7 +49,8 @@ def perceptual_score(
 ) -> PerceptualScore:
     """Permute one modality across labelled records, at least 5 times; the other modalities stay joint.
 
-    slices: a value per record. Raises CallError for a modality the model does not read or fewer than 5 permutations.
+    slices: a value per record. Raises CallError for a modality the model does not read, fewer than 5 permutations, or
+    another number of slice values than records.
     """
     if modality not in model.modalities:
         raise CallError(f"the model does not read {modality}; it reads {', '.join(model.modalities)}")
@@ -72,17 +74,25 @@ def perceptual_score(
         ]
         lost[name] = plain - np.mean(permuted, axis=0)
     values = np.asarray(slices if slices is not None else [], dtype=str)
+    if slices is not None and len(values) != len(truth):
+        raise CallError(f"{len(values)} slice values were given for {len(truth)} records")
+    within = {str(value): lost["all"][values == value] for value in sorted(set(values))}
     return PerceptualScore(
         modality=modality,
         accuracy=float(plain.mean()),
         score=float(lost["all"].mean()),
-        interval=bootstrap(lambda rows: float(lost["all"][rows].mean()), len(truth), seed),
+        interval=_interval(lost["all"], seed),
         within_class=float(lost["class"].mean()),
-        within_class_interval=bootstrap(lambda rows: float(lost["class"][rows].mean()), len(truth), seed),
-        slices={str(value): float(lost["all"][values == value].mean()) for value in sorted(set(values))},
+        within_class_interval=_interval(lost["class"], seed),
+        slices={value: float(part.mean()) for value, part in within.items()},
+        slice_intervals={value: _interval(part, seed) for value, part in within.items()},
         permutations=permutations,
         records=len(truth),
     )
+
+
+def _interval(lost: np.ndarray, seed: int) -> tuple[float, float]:
+    return bootstrap(lambda rows: float(lost[rows].mean()), len(lost), seed)
 
 
 def _shuffled(groups: np.ndarray, rng: np.random.Generator) -> Tensor:
