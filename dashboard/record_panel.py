@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import streamlit as st
 
@@ -104,31 +105,40 @@ def _show(
         "link": {"model": place.name, "record": record.id, "set": upload},
         "started": [name for _, name in state.noted(folder + key, "start")],
     }
-    ask = partial(_answer_request, folder + key, opened, compared, order, record.id)
+    ask = partial(_answer_requests, folder + key, content.revision, opened, compared, order, record.id)
     shown = viewer.show(content, around, BOARD, now, ask)
     screen = "present" if presenting else "inspect"
     state.write_link(model=place.name, set=upload, record=record.id, screen=screen, **shown.for_link())
 
 
-def _answer_request(content: str, opened: OpenSet, compared: OpenSet | None, order: list[str], id: str) -> None:
-    """Do what the board asked for: fill in what was left for later, or open another record."""
-    asked = viewer.request(BOARD)
-    if asked.get("fill"):
-        state.fill_more(content)
-        return
-    for what, change in (("judge", state.note), ("start", state.note), ("stop", state.forget)):
-        if isinstance(entry := asked.get(what), Mapping):
-            names = ("strategy", "name", "target", "each") if what == "judge" else ("strategy", "name")
-            change(content, "judge" if what == "judge" else "start", tuple(str(entry.get(n, "")) for n in names))
-            return
-    wanted, target = str(asked.get("open", "")), compared or opened
-    if asked.get("step") in (1, -1) and id in order:
-        wanted, target = order[(order.index(id) + asked["step"]) % len(order)], opened
+def _answer_requests(
+    content: str, revision: str, opened: OpenSet, compared: OpenSet | None, order: list[str], id: str
+) -> None:
+    """Do what the board asked for, then open another record where it asked for one."""
+    steps, wanted = 0, ""
+    for asked in viewer.requests(BOARD):
+        steps += asked["step"] if asked.get("step") in (1, -1) else 0
+        wanted = str(asked.get("open", wanted))
+        if asked.get("revision") == revision:
+            _note(content, asked)
+    target = compared or opened
+    if steps and id in order:
+        wanted, target = order[(order.index(id) + steps) % len(order)], opened
     if any(record.id == wanted for record in target.records.records):
         clicked = viewer.chosen(BOARD)
         state.write_link(**(clicked.for_link() if clicked else {}))
         state.go_to(target, wanted)
         st.rerun()
+
+
+def _note(content: str, asked: Mapping[str, Any]) -> None:
+    """Keep what the board wants of the record it shows: the next fill, a map judged, a method started or stopped."""
+    if asked.get("fill"):
+        state.fill_more(content)
+    for what, change in (("judge", state.note), ("start", state.note), ("stop", state.forget)):
+        if isinstance(entry := asked.get(what), Mapping):
+            names = ("strategy", "name", "target", "each") if what == "judge" else ("strategy", "name")
+            change(content, "judge" if what == "judge" else "start", tuple(str(entry.get(n, "")) for n in names))
 
 
 def _card(loaded: FusedModel, name: str, failure: str | None) -> StrategyCard:

@@ -99,7 +99,7 @@ def show(
 
     board: the record. around: what stands around it and may change while it is shown, as JSON.
     asked: what to open with, and where to move when it asks for something else than before and than what is chosen.
-    `on_ask` runs before the next run of the script, where the board asks for something: see `request`.
+    `on_ask` runs before the next run of the script, where the board asks for something: see `requests`.
     """
     clicked = chosen(key)
     memory = _remembered(key) or {"revision": None, "asked": None, "seed": None, "push": 0}
@@ -112,7 +112,7 @@ def show(
     state.remember(_memory(key), memory)
     seed: Selection = memory["seed"]
     head: dict[str, Any] = {"revision": board.revision, "stage": board.stage, "seed": asdict(seed)}
-    head |= {"epoch": _epoch(memory), "jumps": state.jumps(), **around}
+    head |= {"epoch": _epoch(memory), "jumps": state.jumps(), "answered": _answered(key), **around}
     message = json.dumps(head).encode() + b"\n" + board.body
     _board(key=key, data=message, on_selection_change=_nothing_more, on_ask_change=on_ask)
     return chosen(key) or seed
@@ -136,11 +136,23 @@ def stands(key: str) -> bool:
     return _remembered(key) is not None
 
 
-def request(key: str) -> dict[str, Any]:
-    """Return what the board asks the server for in this run: `fill`, `judge`, `start`, `stop`, `open` or `step`."""
+def requests(key: str) -> tuple[dict[str, Any], ...]:
+    """Return what the board asks the server for and was not answered: `fill`, `judge`, `start`, `stop`, `open`, `step`.
+
+    Each is returned once: a message repeats what was asked before it, because only the last of a run arrives.
+    """
     kept = state.recall(key)
     asked = kept.get("ask") if isinstance(kept, Mapping) else None
-    return dict(asked) if isinstance(asked, Mapping) else {}
+    entries = [e for e in asked if isinstance(e, Mapping)] if isinstance(asked, list) else []
+    fresh = [dict(e) for e in entries if isinstance(e.get("number"), int) and e["number"] > _answered(key)]
+    if fresh:
+        state.remember(f"{key} answered", max(e["number"] for e in fresh))
+    return tuple(fresh)
+
+
+def _answered(key: str) -> int:
+    number = state.recall(f"{key} answered")
+    return number if isinstance(number, int) else 0
 
 
 def _epoch(memory: Mapping[str, Any]) -> str:

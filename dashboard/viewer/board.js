@@ -3,6 +3,9 @@
 const boards = new WeakMap();
 // What was chosen last on this page: a run that is cut short may take the board away and mount it anew.
 let before = null;
+// Asked and not answered yet. Streamlit keeps only the last message of a run, so each message repeats the ones before.
+let waiting = [];
+let number = 0;
 
 function tokenFrom(text) {
   const [modality, index] = (text || "").split(":");
@@ -247,9 +250,14 @@ export default function ({ data: message, parentElement, setStateValue, setTrigg
     boards.set(parentElement, board);
   }
   board.report = setStateValue;
-  board.ask = (request) => setTriggerValue("ask", request);
   const { data: was, epoch } = board;
   const data = opened(message, board);
+  waiting = waiting.filter((asked) => asked.number > data.answered);
+  board.ask = (request) => {
+    number = Math.max(number + 1, Date.now());
+    waiting = [...waiting, { number, revision: board.data.revision, ...request }];
+    setTriggerValue("ask", waiting);
+  };
   board.epoch = data.epoch;
   board.melInk = null; // the theme may have changed
   if (was?.revision !== data.revision || was.presenting !== data.presenting) board.load(data);

@@ -30,7 +30,17 @@ PREDICT_KEYS = {
     "present",
     "flags",
 }
-TRACE_KEYS = {"id", "strategy", "prediction", "ledger", "attention", "attributions", "checks", "cost"}
+TRACE_KEYS = {
+    "id",
+    "strategy",
+    "prediction",
+    "ledger",
+    "attention",
+    "attention_scores",
+    "attributions",
+    "checks",
+    "cost",
+}
 LEDGER_KEYS = {
     "class", "unit", "policy", "donors", "base", "full", "contributions", "standard_errors", "interactions",
     "three_way", "alone", "without",
