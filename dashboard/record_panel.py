@@ -90,7 +90,7 @@ def _show(
     compared = session.answered_set(place, opened)
     later, stage = Later(), ""
     if fills or state.noted(folder + key, "judge"):
-        work = Work(folder, key, found, meanwhile)
+        work = Work(folder, key, opened, found, meanwhile)
         near = session.similar_records(folder, opened, record, found, compared) if fills and compared else None
         later, stage = work.later(now, fills > 0, left[: fills * A_FEW], fills > 0 and fills * A_FEW >= len(left), near)
     stage = f"{fills} {compared and compared.key} {stage}"

@@ -194,18 +194,39 @@ def answered_set(place: Workplace, opened: OpenSet) -> OpenSet | None:
     return None
 
 
-# --- one record: everything here is kept for this session only ------------------------------------------------------
+# --- one record: of an upload kept for this session only, of the operator's records once for all sessions ------------
 
 
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)
-def _inspection(model_folder: str, key: str, _record: Record) -> Inspection:
+def _own_inspection(model_folder: str, key: str, _record: Record) -> Inspection:
+    return inspect_record(model(model_folder), _record)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _shared_inspection(model_folder: str, key: str, _record: Record) -> Inspection:
     return inspect_record(model(model_folder), _record)
 
 
 def inspection(model_folder: str, opened: OpenSet, record: Record) -> Inspection:
     """Trace a record under every strategy; raises RecordError when it cannot be read."""
+    inspected = _own_inspection if opened.upload else _shared_inspection
     with own_files(opened):
-        return _inspection(model_folder, content_key(record), record)
+        return inspected(model_folder, content_key(record), record)
+
+
+@st.cache_resource(max_entries=8, scope="session", show_spinner=False)
+def _own_parts(content: str) -> dict[object, Any]:
+    return {}
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def _shared_parts(content: str) -> dict[object, Any]:
+    return {}
+
+
+def parts(opened: OpenSet, content: str) -> dict[object, Any]:
+    """Return what is worked out of a record so far, each part under its name, for more to be added."""
+    return (_own_parts if opened.upload else _shared_parts)(content)
 
 
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)

@@ -23,6 +23,7 @@ from dashboard.explaining import (
     removals,
 )
 from dashboard.inspection import Inspection
+from dashboard.uploads import OpenSet
 from dashboard.viewer import Selection
 from dashboard.views.board import CHANCE, Later
 from dashboard.views.labels import NO_ATTENTION, waiting
@@ -62,6 +63,7 @@ class Work:
 
     folder: str
     key: str
+    opened: OpenSet
     found: Inspection
     meanwhile: DeltaGenerator
 
@@ -160,13 +162,13 @@ class Work:
 
         Not a cached function: while it waits for its turn it says so on the screen, which a cache would say again.
         """
-        kept = state.recall(name)
-        done: dict[object, T] = kept[1] if isinstance(kept, tuple) and kept[0] == self.content else {}
-        if part not in done:
+        done = session.parts(self.opened, self.content)
+        if (name, part) not in done:
             with session.turns().take(said or self._silent):
-                done[part] = make()
-        state.remember(name, (self.content, done))
-        return done[part]
+                if (name, part) not in done:  # another session may have been ahead with the same
+                    done[name, part] = make()
+        made: T = done[name, part]
+        return made
 
     def _judged(self, more: More) -> dict[str, dict[str, Json]]:
         """Return what was measured about the maps the board asked about; of each modality where it asked for that."""

@@ -123,12 +123,21 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, mask: Tensor, queries: Segments, keys: Segments) -> Tensor:
         """Attend from `query [B, T_q, D]` to `key [B, T_k, D]` where `mask bool [B, T_k]`; return `[B, T_q, D]`."""
         q, k, v = self._split(self.query(query)), self._split(self.key(key)), self._split(self.value(key))
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
         allowed = mask[:, None, None, :]
-        floor = torch.finfo(scores.dtype).min
+        floor = torch.finfo(q.dtype).min
+        if _open_tape.get() is None:
+            mixed = self._unseen(q, k, v, allowed, floor)
+            return self.out(mixed.transpose(1, 2).flatten(2))
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
         weights = torch.where(allowed, scores.masked_fill(~allowed, floor).softmax(dim=-1), 0.0)
         weights = self.probe(weights, allowed, queries, keys)
         return self.out((weights @ v).transpose(1, 2).flatten(2))
+
+    def _unseen(self, q: Tensor, k: Tensor, v: Tensor, allowed: Tensor, floor: float) -> Tensor:
+        """Return `[B, H, T_q, d]` without writing weights out: the same to rounding, in half the time on long axes."""
+        bias = torch.zeros_like(allowed, dtype=q.dtype).masked_fill(~allowed, floor)
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        return torch.where(allowed.any(dim=-1, keepdim=True), mixed, 0.0)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
