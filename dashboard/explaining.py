@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from dashboard.inspection import Inspection
-from dashboard.views.judged import judged_json, maps_of
+from dashboard.views.judged import judged_json, maps_of, raw_maps
 from dashboard.views.labels import LABELS, say
 from dashboard.views.maps import Explained, attention_sites, map_name
 from fusion_core.attend import attention_scores
@@ -19,8 +20,9 @@ from fusion_core.attend.heads import tried_heads
 from fusion_core.attribute import method
 from fusion_core.errors import CallError
 from fusion_core.model import FusedModel
-from fusion_core.trace import DEFAULT_METHOD, Question, attribute, problems
-from fusion_core.types import AttentionScores, Attribution, Seam, Trace
+from fusion_core.question import DEFAULT_METHOD, Question, attribute, problems
+from fusion_core.random_heads import attribution_check, raw_check, view_check
+from fusion_core.types import AttentionMap, AttentionScores, Attribution, Check, Seam, Trace
 from fusion_core.verify.faithfulness import RemovalTable, judge, removal_table
 from fusion_core.verify.polarity import polarity_violations
 
@@ -158,13 +160,47 @@ def removals(model: FusedModel, found: Inspection, strategy: str, target: str, e
 
 
 def judge_map(
-    model: FusedModel, found: Inspection, trace: Trace, more: More, table: RemovalTable, name: str, target: str
+    model: FusedModel,
+    found: Inspection,
+    trace: Trace,
+    more: More,
+    table: RemovalTable,
+    name: str,
+    target: str,
+    against_chance: bool,
 ) -> Json | None:
-    """Judge one map by its name; None for a name that no map of this strategy has."""
-    scores = maps_of(trace, more.explained.get(trace.strategy, ()), more.scores.get(trace.strategy, ()), LABELS).get(
-        name
-    )
+    """Judge one map by its name; None for a name that no map of this strategy has.
+
+    against_chance: also beside the maps of heads with random weights, which takes as long as three more maps.
+    """
+    views, explained = more.scores.get(trace.strategy, ()), more.explained.get(trace.strategy, ())
+    scores = maps_of(trace, explained, views, LABELS).get(name)
     if scores is None:
         return None
     checks = polarity_violations(model, found.tokens, trace.strategy, model.classes.index(target), {"map": scores})
+    if against_chance and (check := _random_heads(model, found, trace, (*trace.scores, *views), explained, name)):
+        checks = (*checks, check)
     return judged_json(judge(table, scores), checks, LABELS)
+
+
+def _random_heads(
+    model: FusedModel,
+    found: Inspection,
+    trace: Trace,
+    views: Sequence[AttentionScores],
+    explained: Sequence[Explained],
+    name: str,
+) -> Check | None:
+    """Compare a map with those of heads with random weights; None at the input seam, where the encoders speak too."""
+    for view in views:
+        if map_name(view.method, view.target or "", "") == name:
+            return view_check(model, found.tokens, trace.strategy, view)
+    for one in (*(Explained(a.method, (a,)) for a in trace.attributions), *explained):
+        if one.name == name:
+            near = [part for part in one.parts if part.seam == "fusion"]
+            return attribution_check(model, found.inputs, found.tokens, trace.strategy, near[0]) if near else None
+
+    def read(attention: Sequence[AttentionMap]) -> Mapping[str, np.ndarray]:
+        return raw_maps(attention, tuple(trace.axes), LABELS)[name]
+
+    return raw_check(model, found.inputs, found.tokens, trace.strategy, read)

@@ -17,10 +17,11 @@ from dashboard.views.similar import Glimpse, Near, similar
 from fusion_core.errors import RecordError
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex
+from fusion_core.question import Question
 from fusion_core.reading.bounded import decode_audio, decode_image
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
-from fusion_core.trace import Question, trace_strategies
+from fusion_core.trace import trace_strategies
 from fusion_core.types import Failure, Inputs, Record, Tokens, Trace
 
 NEIGHBOURS = 5

@@ -29,7 +29,7 @@ from dashboard.views.board import CHANCE, Later
 from dashboard.views.labels import NO_ATTENTION, waiting
 from dashboard.views.maps import Explained
 from fusion_core.errors import CallError
-from fusion_core.trace import DEFAULT_METHOD
+from fusion_core.question import DEFAULT_METHOD
 from fusion_core.types import Attribution, Seam, Trace
 from fusion_core.verify.faithfulness import RemovalTable
 
@@ -186,7 +186,7 @@ class Work:
     def _judge(self, trace: Trace, more: More, name: str, target: str, each: bool) -> Json | None:
         loaded = session.model(self.folder)
         table = self._table(trace.strategy, target, each)
-        return judge_map(loaded, self.found, trace, more, table, name, target)
+        return judge_map(loaded, self.found, trace, more, table, name, target, against_chance=each)
 
     def _table(self, strategy: str, target: str, each: bool) -> RemovalTable:
         """Return the removals of a strategy and a class; kept for the maps of the last few that were asked about."""

@@ -67,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     trace.add_argument("--target", metavar="CLASS", help="class to explain (default: each strategy's own answer)")
     trace.add_argument("--against", metavar="CLASS", help="class to contrast it with, in attributions")
     trace.add_argument("--policy", default="marginal", metavar="NAME", help="how a modality is removed")
+    trace.add_argument("--randomise", action="store_true", help="compare maps with those of heads of random weights")
     trace.add_argument("--full", action="store_true", help="with attention weights")
 
     doctor = _verb(verbs, "doctor", run_doctor, "say what a model and this installation can do")
@@ -163,12 +164,19 @@ def run_trace(given: argparse.Namespace) -> int:
     from fusion_core.errors import RecordError
     from fusion_core.lines import predict_line, trace_line
     from fusion_core.model import chosen_strategies
+    from fusion_core.question import Question
     from fusion_core.reading.records import read
-    from fusion_core.trace import Question, trace_record
+    from fusion_core.trace import trace_record
     from fusion_core.types import Failure
 
     model = _open(given)
-    question = Question(given.method, given.seam, given.target, policy=given.policy, against=given.against, judge=True)
+    question = Question(
+        *(given.method, given.seam, given.target),
+        policy=given.policy,
+        against=given.against,
+        judge=True,
+        randomise=given.randomise,
+    )
     strategies = chosen_strategies(model, given.strategy)
     rows = read(given.records)
     refused = next((r for r in rows.refusals if r.id == given.id), None)

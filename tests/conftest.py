@@ -14,7 +14,7 @@ import torch
 from fusion_core.encoders import EncoderSource
 from fusion_core.fusion import HeadSettings, TokenSpec, strategy
 from fusion_core.model import Background, Fitted, FusedModel
-from fusion_core.types import Tokens
+from fusion_core.types import MODALITIES, Tokens
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_data"
@@ -34,6 +34,13 @@ class SpecsOnly:
         self.specs, self.modalities = specs, tuple(specs)
         self.sources = {m: EncoderSource("directory", f"tiny-{m}", "0" * 64, "0" * 64) for m in specs}
         self.preprocessing: dict[str, dict] = {m: {} for m in specs}
+
+
+class Whole:
+    """Stands where inputs would: all modalities are there."""
+
+    def axes(self, row):
+        return dict.fromkeys(MODALITIES)
 
 
 def random_tokens(batch: int, seed: int = 0, lengths: dict[str, int] = LENGTHS) -> dict[str, Tokens]:

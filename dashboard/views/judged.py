@@ -10,7 +10,7 @@ import numpy as np
 from dashboard.views.labels import say
 from dashboard.views.ledger import signed
 from dashboard.views.maps import Explained, TokenScores, attention_sites, check_json, map_name
-from fusion_core.types import AttentionScores, Check, Curve, Faithfulness, Trace
+from fusion_core.types import AttentionMap, AttentionScores, Check, Curve, Faithfulness, Trace
 
 Json = dict[str, Any]
 BADGES = {"trusted": "trusted", "weak": "weak", "random": "no better than random"}
@@ -19,25 +19,33 @@ BADGES = {"trusted": "trusted", "weak": "weak", "random": "no better than random
 def maps_of(
     trace: Trace, explained: Sequence[Explained], views: Sequence[AttentionScores], labels: Mapping[str, str]
 ) -> dict[str, TokenScores]:
-    """Return every map there is of a record under one strategy, token scores `[T_m]` per modality, by name.
-
-    Raw attention: the row of the summary token where there is one, else the mean over all query tokens.
-    """
-    found: dict[str, TokenScores] = {}
-    for label, maps in attention_sites(trace.attention, labels).items():
-        rows = [m for m in maps if m.query == "cls"] or [m for m in maps if m.key in trace.axes]
-        heads = max(m.weights.shape[0] for m in maps)
-        for head in (None, *range(heads)):
-            scores: dict[str, np.ndarray] = {}
-            for m in rows:
-                if m.key in trace.axes:
-                    own = m.weights.mean(axis=0) if head is None else m.weights[head]
-                    scores[m.key] = scores.get(m.key, np.zeros(own.shape[1])) + own.sum(axis=0)
-            found[map_name("raw", label, "" if head is None else str(head + 1))] = scores
+    """Return every map there is of a record under one strategy, token scores `[T_m]` per modality, by name."""
+    found = raw_maps(trace.attention, tuple(trace.axes), labels)
     for view in (*trace.scores, *views):
         found[map_name(view.method, view.target or "", "")] = view.scores
     own = [Explained(a.method, (a,)) for a in trace.attributions]
     return found | {one.name: one.scores for one in (*own, *explained)}
+
+
+def raw_maps(
+    attention: Sequence[AttentionMap], modalities: Sequence[str], labels: Mapping[str, str]
+) -> dict[str, TokenScores]:
+    """Return the maps of raw attention by name, per layer and head: token scores `[T_m]` per modality.
+
+    The row of the summary token where there is one, else the mean over all query tokens.
+    """
+    found: dict[str, TokenScores] = {}
+    for label, maps in attention_sites(attention, labels).items():
+        rows = [m for m in maps if m.query == "cls"] or [m for m in maps if m.key in modalities]
+        heads = max(m.weights.shape[0] for m in maps)
+        for head in (None, *range(heads)):
+            scores: dict[str, np.ndarray] = {}
+            for m in rows:
+                if m.key in modalities:
+                    own = m.weights.mean(axis=0) if head is None else m.weights[head]
+                    scores[m.key] = scores.get(m.key, np.zeros(own.shape[1])) + own.sum(axis=0)
+            found[map_name("raw", label, "" if head is None else str(head + 1))] = scores
+    return found
 
 
 def judged_json(found: Sequence[Faithfulness], checks: Sequence[Check], labels: Mapping[str, str]) -> Json:

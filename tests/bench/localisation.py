@@ -22,8 +22,8 @@ from fusion_core.attribute import method
 from fusion_core.bundle import load
 from fusion_core.intervals import wilson
 from fusion_core.model import FusedModel
+from fusion_core.question import Question, attribute
 from fusion_core.reading.records import read
-from fusion_core.trace import Question, attribute
 from fusion_core.types import Record, TokenAxis
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"

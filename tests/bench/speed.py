@@ -17,8 +17,9 @@ from fusion_core.attend import attention_scores
 from fusion_core.bundle import load
 from fusion_core.contribute.ledger import measure
 from fusion_core.model import FusedModel
+from fusion_core.question import Question
 from fusion_core.reading.records import read
-from fusion_core.trace import Question, trace_record
+from fusion_core.trace import trace_record
 from fusion_core.types import Record
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"

@@ -60,6 +60,8 @@ def test_the_badge_opens_the_curves_of_all_tokens_and_of_each_modality(visit):
     expect(curves).to_contain_text("Only the image tokens were moved")
     expect(curves).to_contain_text("20 random orders")
     expect(curves).to_contain_text("polarity")
+    expect(curves).to_contain_text("random heads")
+    expect(curves).to_contain_text("Spearman")
     here.shot("curves-1440")
     badge(here).click()
     expect(curves).to_be_hidden()

@@ -12,9 +12,9 @@ from captum.attr import FeatureAblation, GradientShap
 
 from fusion_core.attribute import Problem, at_fusion, method
 from fusion_core.errors import CallError
-from fusion_core.trace import Question, attribute
+from fusion_core.question import Question, attribute
 from fusion_core.types import MODALITIES
-from tests.conftest import CLASSES, absent, random_tokens
+from tests.conftest import CLASSES, Whole, absent, random_tokens
 
 COUNTS = {"text": 3, "image": 4}
 EVERYWHERE = [name for name, about in method.items() if not about.only]
@@ -199,13 +199,6 @@ def test_whoever_breaks_off_keeps_what_is_known_by_then(tiny_model):
     assert 0 < heard[-1].done <= 0.6
     assert heard[-1].spread["text"].shape == (5,)
     assert (heard[-1].spread["text"] > 0).any()
-
-
-class Whole:
-    """Stands where inputs would: all modalities are there."""
-
-    def axes(self, row):
-        return dict.fromkeys(MODALITIES)
 
 
 def test_a_contrast_of_two_classes_is_the_difference_of_their_attributions(tiny_model):

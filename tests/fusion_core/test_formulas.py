@@ -13,7 +13,8 @@ from fusion_core.attend.raw import attention_maps
 from fusion_core.attention import capture, uniform
 from fusion_core.fusion import HeadSettings, TokenSpec, strategy
 from fusion_core.fusion.head import masked_mean
-from fusion_core.trace import Question, trace_strategies
+from fusion_core.question import Question
+from fusion_core.trace import trace_strategies
 from fusion_core.types import MODALITIES, Inputs, ModalityInputs, Record, TokenAxis, Tokens
 from tests.conftest import CLASSES, LENGTHS, SPECS, absent, random_tokens, tiny_head
 

@@ -23,8 +23,9 @@ from fusion_core.fusion import Head, HeadOutput, HeadSettings, strategy
 from fusion_core.fusion.head import masked_mean
 from fusion_core.lines import trace_line
 from fusion_core.model import FusedModel
+from fusion_core.question import Question
 from fusion_core.tokens import TokenSet
-from fusion_core.trace import Question, trace_strategies
+from fusion_core.trace import trace_strategies
 from fusion_core.types import MODALITIES, Inputs, ModalityInputs, Record, TokenAxis, Trace
 from tests.conftest import CLASSES, LENGTHS, SPECS, SpecsOnly, random_tokens, tiny_head
 

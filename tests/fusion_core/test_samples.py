@@ -10,9 +10,10 @@ from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
 from fusion_core.contribute.ledger import measure
+from fusion_core.question import Question
 from fusion_core.reading.records import read
 from fusion_core.tokens import encode_records
-from fusion_core.trace import Question, trace_record
+from fusion_core.trace import trace_record
 from tests.bench.accuracy import correct
 from tests.conftest import ROOT, SAMPLES
 
