@@ -20,9 +20,12 @@ LAYERS = [
     {"model"},
     {"tokens"},
     {"attend", "attribute", "contribute", "verify"},
+    {"question"},
+    {"random_heads"},
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "neighbours"},
+    {"log"},
     {"cli"},
     {"__main__"},
 ]

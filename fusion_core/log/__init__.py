@@ -1,0 +1,1 @@
+"""Prediction logs: what a service answered, kept in checked Parquet parts and content-addressed media."""
