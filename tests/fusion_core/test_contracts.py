@@ -9,6 +9,7 @@ from itertools import combinations
 import pytest
 import torch
 
+from fusion_core import attention
 from fusion_core.attention import capture
 from fusion_core.errors import CallError
 from fusion_core.fusion import HeadSettings, TokenSpec, strategy
@@ -145,6 +146,13 @@ def test_capturing_does_not_change_the_answer(head):
     plain = head(tokens).logits
     with capture():
         assert torch.equal(plain, head(tokens).logits)
+
+
+def test_rows_worked_out_a_few_at_a_time_are_the_same(head, monkeypatch):
+    tokens = random_tokens(5)
+    whole = head(tokens).logits
+    monkeypatch.setattr(attention, "CACHED", 1)
+    assert torch.equal(whole, head(tokens).logits)
 
 
 def test_captures_of_eight_threads_never_mix():
