@@ -18,6 +18,7 @@ from fusion_core.types import (
     Ledger,
     Prediction,
     Reading,
+    SmallestChange,
     TokenAxis,
     Trace,
 )
@@ -74,6 +75,22 @@ def trace_line(trace: Trace, full: bool) -> Line:
             c.name: {"value": number(c.value), "passed": c.passed, "sentence": c.sentence} for c in trace.checks
         },
         "cost": {"forwards": trace.cost.forwards, "seconds": round(trace.cost.seconds, 4)},
+    }
+
+
+def change_line(record_id: str, change: SmallestChange) -> Line:
+    """Return the line of one smallest change; `amount` and `after` are null where nothing that was tried flips it."""
+    return {
+        "kind": "change",
+        "id": record_id,
+        "strategy": change.strategy,
+        "change": change.kind,
+        "modality": change.modality,
+        "amount": change.amount,
+        "unit": change.unit,
+        "tried": list(change.tried),
+        "before": change.before,
+        "after": change.after,
     }
 
 

@@ -66,7 +66,7 @@ class EncoderStack:
     def prepare(self, records: Sequence[Record]) -> Inputs:
         """Decode and preprocess records; raises RecordError, with the record's id, at the first that cannot be read."""
         decoded: dict[str, list[tuple[Any, tuple[str, ...]]]] = {
-            m: [_decode(record, m) for record in records] for m in self.modalities
+            m: [decode(record, m) for record in records] for m in self.modalities
         }
         parts: dict[str, ModalityInputs] = {}
         notes: list[list[str]] = [list(record.flags) for record in records]
@@ -82,7 +82,7 @@ class EncoderStack:
         return {m: self.encoders[m].encode(part) for m, part in inputs.modalities.items()}
 
 
-def _decode(record: Record, modality: str) -> tuple[str | Picture | Clip | None, tuple[str, ...]]:
+def decode(record: Record, modality: str) -> tuple[str | Picture | Clip | None, tuple[str, ...]]:
     """Return a record's decoded text, picture or clip (None where absent) and what decoding had to do."""
     try:
         if modality == "text":

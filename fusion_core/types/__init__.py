@@ -14,6 +14,7 @@ from fusion_core.types.explanation import (
     Reading,
     Seam,
     Share,
+    SmallestChange,
     Trace,
 )
 from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
@@ -42,6 +43,7 @@ __all__ = [
     "Refusal",
     "Seam",
     "Share",
+    "SmallestChange",
     "TokenAxis",
     "Tokens",
     "Trace",

@@ -221,6 +221,24 @@ class Check:
 
 
 @dataclass(frozen=True)
+class SmallestChange:
+    """The mildest change of one modality under which a strategy answers otherwise.
+
+    amount: in `unit`s, None where none of those `tried`, from the mildest on, flips the answer. before, after: classes.
+    """
+
+    strategy: str
+    kind: str
+    modality: str
+    unit: str
+    amount: float | None
+    tried: tuple[float, ...]
+    before: str
+    after: str | None
+    evaluations: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a trace took: forward passes (rows through the head) and seconds."""
 

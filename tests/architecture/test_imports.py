@@ -19,21 +19,23 @@ LAYERS = [
     {"encoders"},
     {"model"},
     {"tokens"},
-    {"attend", "attribute", "contribute", "verify"},
+    {"attend", "attribute", "change", "contribute", "verify"},
     {"question"},
     {"random_heads"},
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "neighbours"},
     {"log"},
+    {"commands"},
     {"cli"},
     {"__main__"},
 ]
 LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
-SIBLINGS = ("attend", "attribute", "contribute", "verify")
+SIBLINGS = ("attend", "attribute", "change", "contribute", "verify")
 SHARED = {
     "fusion": {"head", "stream"},
     "attribute": {"problem", "pose", "sampling"},
+    "change": {"kind", "search"},
     "contribute": {"shapley"},
     "verify": {"removal"},
     "attend": {"joint", "gradients"},

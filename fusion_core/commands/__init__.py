@@ -1,0 +1,8 @@
+"""The verbs of the command line: one file and one line each, in the order of the help."""
+
+from collections.abc import Callable
+
+from fusion_core.commands import change, doctor, fit, predict, trace
+from fusion_core.commands.flags import Verbs
+
+ADDS: tuple[Callable[[Verbs], None], ...] = (fit.add, predict.add, trace.add, change.add, doctor.add)
