@@ -15,6 +15,7 @@ from fusion_core.types import (
     Curve,
     Failure,
     Faithfulness,
+    Influence,
     Ledger,
     Prediction,
     Reading,
@@ -91,6 +92,19 @@ def change_line(record_id: str, change: SmallestChange) -> Line:
         "tried": list(change.tried),
         "before": change.before,
         "after": change.after,
+    }
+
+
+def influence_line(record_id: str, found: Influence) -> Line:
+    """Return the line of the training records that pushed one answer."""
+    return {
+        "kind": "influence",
+        "id": record_id,
+        "strategy": found.strategy,
+        "target": found.target,
+        "compared": found.count,
+        "towards": [{"id": r.id, "label": r.label, "score": number(r.score)} for r in found.towards],
+        "against": [{"id": r.id, "label": r.label, "score": number(r.score)} for r in found.against],
     }
 
 

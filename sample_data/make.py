@@ -11,6 +11,7 @@ from fusion_core.answer_table import answer_table, save_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
 from fusion_core.fitting import fit_bundle
+from fusion_core.influence import build_influence, save_influence
 from fusion_core.neighbours import build_index, save_index
 from fusion_core.reading.records import read
 from sample_data.generators import feedback, scene_qa
@@ -25,6 +26,8 @@ FEEDBACK: dict[Split, tuple[int, int]] = {"train": (800, 101), "validation": (20
 SCENE_QA = {"train": (9000, 201), "validation": (900, 202), "test": (1200, 203)}
 # Of the test sets, 400 and 1,200 records, the first are shipped: the repository stays under 70 MB.
 SHIPPED = {"feedback": 300, "scene_qa": 600}
+# Of the training sets, for the records that pushed an answer to be shown with their media.
+SHIPPED_TRAINING = {"feedback": 200, "scene_qa": 400}
 FRESH_SEEDS = {"feedback": 104, "scene_qa": 204}
 
 log = logging.getLogger(__name__)
@@ -66,6 +69,16 @@ def build_bundles(out: Path, names: tuple[str, ...] = SETS) -> None:
         answers = list(answer_rows(model, read(test).rows, model.strategies))
         save_answers(answer_table(answers), bundle, test)
         save_index(build_index(answers), bundle, test)
+        ship_training(out, name)
+
+
+def ship_training(out: Path, name: str) -> None:
+    """Copy the first training records, with their media, into `out/<set>/training` and index their influence."""
+    source, training = out / name / "train", _emptied(out / name / "training")
+    shutil.copytree(source, training, dirs_exist_ok=True)
+    keep_first(training, SHIPPED_TRAINING[name])
+    model = load(out / "bundles" / name)
+    save_influence(build_influence(model, read(training).records, _say), out / "bundles" / name, training)
 
 
 def _say(what: str, done: int, total: int) -> None:

@@ -159,6 +159,14 @@ class Head(nn.Module):
         """
         return None
 
+    def last_reads(self, projected: Mapping[str, Tokens]) -> Tensor:
+        """Return what the last linear maps read, `[B, F]`, a 1 for each bias included: logits differ by `W f` of these.
+
+        The fused vector, unless several maps stand last. Influence of training records is measured there.
+        """
+        fused = self.combine(projected).fused
+        return torch.cat([fused, fused.new_ones(len(fused), 1)], dim=1)
+
     def speak_alone(self, projected: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """Return each modality's own logits `[B, C]` from its pooled tokens."""
         return {m: self.auxiliary[m](masked_mean(projected[m])) for m in self.modalities}
@@ -239,6 +247,17 @@ def classifier(width: int, hidden: int, classes: int, dropout: float) -> Classif
     return Classifier(
         nn.LayerNorm(width), nn.Linear(width, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, classes)
     )
+
+
+def last_hidden(head: Head, projected: Mapping[str, Tokens]) -> list[Tensor]:
+    """Return what the last layer of each modality's own classifier reads, and a 1 for its bias, `[B, H + 1]` each."""
+    hidden = []
+    for m in head.modalities:
+        own = head.auxiliary[m]
+        assert isinstance(own, Classifier)
+        x = own.split(masked_mean(projected[m]))[1]
+        hidden.append(torch.cat([x, x.new_ones(len(x), 1)], dim=1))
+    return hidden
 
 
 strategy: Registry[type[Head]] = Registry("strategy")

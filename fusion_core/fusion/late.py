@@ -7,7 +7,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from fusion_core.fusion.head import Head, HeadOutput, HeadSettings, TokenSpec, classifier, masked_mean, strategy
+from fusion_core.fusion.head import (
+    Head,
+    HeadOutput,
+    HeadSettings,
+    TokenSpec,
+    classifier,
+    last_hidden,
+    masked_mean,
+    strategy,
+)
 from fusion_core.types import Tokens
 
 
@@ -32,6 +41,17 @@ class Late(Head):
         whole = all(bool(tokens.mask.any(dim=1).all()) for tokens in projected.values())
         return self.combine(projected).logits if whole else None
 
+    def last_reads(self, projected: Mapping[str, Tokens]) -> Tensor:
+        """Return each modality's last hidden layer and a 1, times the share its decision has, `[B, M (H + 1)]`."""
+        shares = self.scale * self.shares(projected)
+        return torch.cat([shares[:, k, None] * own for k, own in enumerate(last_hidden(self, projected))], dim=1)
+
+    def shares(self, projected: Mapping[str, Tokens]) -> Tensor:
+        """Return the learned weights among the modalities present, `[B, M]`; zeros where nothing is."""
+        present = torch.stack([projected[m].mask.any(dim=1) for m in self.modalities], dim=1)
+        weights = torch.where(present, self.weights.exp(), 0.0)
+        return weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12)
+
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Average the modalities' own logits over those present; nothing present gives zeros.
 
@@ -39,9 +59,6 @@ class Late(Head):
         `[B, M C]` in the head's order, zeros for an absent one. Added up over the modalities they are the logits.
         """
         alone = {m: self.auxiliary[m](masked_mean(projected[m])) for m in self.modalities}
-        present = torch.stack([projected[m].mask.any(dim=1) for m in self.modalities], dim=1)
-        weights = torch.where(present, self.weights.exp(), 0.0)
-        weights = weights / weights.sum(dim=1, keepdim=True).clamp(min=1e-12)
         stacked = torch.stack([alone[m] for m in self.modalities], dim=1)
-        weighted = weights[..., None] * stacked
+        weighted = self.shares(projected)[..., None] * stacked
         return HeadOutput(self.scale * weighted.sum(dim=1), alone, (self.scale * weighted).flatten(1))

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from fusion_core.fusion.head import Head, HeadOutput, HeadSettings, TokenSpec, classifier, masked_mean, strategy
+from fusion_core.fusion.head import (
+    Head,
+    HeadOutput,
+    HeadSettings,
+    TokenSpec,
+    classifier,
+    last_hidden,
+    masked_mean,
+    strategy,
+)
 from fusion_core.types import Tokens
 
 
@@ -28,6 +37,15 @@ class ProductOfExperts(Head):
             {m: classifier(width, 3 * width, classes, settings.dropout) for m in self.modalities}
         )
         self.prior = nn.Parameter(torch.zeros(classes))
+
+    def last_reads(self, projected: Mapping[str, Tokens]) -> Tensor:
+        """Return each present expert's last hidden layer and a 1, `[B, M (H + 1)]`.
+
+        The softmax in between changes nothing: the loss's gradient in an expert's logits is its gradient in the joint
+        ones, because those gradients add up to zero.
+        """
+        own = zip(self.modalities, last_hidden(self, projected), strict=True)
+        return torch.cat([torch.where(projected[m].mask.any(dim=1, keepdim=True), x, 0.0) for m, x in own], dim=1)
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Add each present modality's evidence to the prior; nothing present gives the prior.

@@ -239,6 +239,29 @@ class SmallestChange:
 
 
 @dataclass(frozen=True)
+class Influential:
+    """A training record and how much it pushed an answer: a dot product of loss gradients, no unit of its own."""
+
+    id: str
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Influence:
+    """The training records that pushed an answer towards a class, strongest first, and those that pushed it away.
+
+    count: training records that were compared.
+    """
+
+    strategy: str
+    target: str
+    towards: tuple[Influential, ...]
+    against: tuple[Influential, ...]
+    count: int
+
+
+@dataclass(frozen=True)
 class Cost:
     """What a trace took: forward passes (rows through the head) and seconds."""
 

@@ -24,7 +24,7 @@ LAYERS = [
     {"random_heads"},
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
-    {"doctor", "fitting", "neighbours"},
+    {"doctor", "fitting", "influence", "neighbours"},
     {"log"},
     {"commands"},
     {"cli"},
