@@ -47,11 +47,12 @@ def main() -> None:
         parser.error(
             f"--address {given.address} would show this dashboard to others without a login; see --behind-proxy"
         )
-    for folder in (*given.model, *([given.records] if given.records else [])):
+    named = {"--records": given.records, "--training": given.training}
+    for folder in (*given.model, *(path for path in named.values() if path)):
         if not folder.exists():
             parser.error(f"{folder.name!r} does not exist")
     content = [flag for model in given.model for flag in ("--model", str(model))]
-    content += ["--records", str(given.records)] if given.records else []
+    content += [part for flag, path in named.items() if path for part in (flag, str(path))]
     sys.argv = [
         "streamlit", "run", str(APP),
         f"--server.port={given.port}",

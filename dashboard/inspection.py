@@ -111,11 +111,11 @@ def similar_to(
         neighbours = index.nearest(trace.strategy, vector, NEIGHBOURS, leave_out_id)
         near += [Near(trace.strategy, n.id, n.similarity) for n in neighbours if n.similarity > 0]
     named = {n.id for n in near}
-    glimpses = {r.id: _glimpse(r, model.modalities) for r in records.records if r.id in named}
+    glimpses = {r.id: glimpse(r, model.modalities) for r in records.records if r.id in named}
     return similar([n for n in near if n.id in glimpses], glimpses, answers)
 
 
-def _glimpse(record: Record, modalities: Sequence[str]) -> Glimpse:
+def glimpse(record: Record, modalities: Sequence[str]) -> Glimpse:
     """Decode what is shown of a record; a file that cannot be read is left out."""
     pixels, clip = None, None
     with suppress(RecordError):

@@ -12,10 +12,11 @@ SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
 
 @dataclass(frozen=True)
 class Workplace:
-    """A model bundle with the record set to look at; both folders named by the operator."""
+    """A model bundle, the record set to look at, and records it was fitted on; all named by the operator."""
 
     model: Path
     records: Path | None
+    training: Path | None = None
 
     @property
     def name(self) -> str:
@@ -27,6 +28,7 @@ def add_content_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say what to show."""
     parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE", help="may be repeated")
     parser.add_argument("--records", type=Path, metavar="DIR", help="record set to browse with the models")
+    parser.add_argument("--training", type=Path, metavar="DIR", help="records it was fitted on, with their index")
 
 
 def workplaces(arguments: Sequence[str]) -> list[Workplace]:
@@ -35,11 +37,15 @@ def workplaces(arguments: Sequence[str]) -> list[Workplace]:
     add_content_flags(parser)
     given, _ = parser.parse_known_args(arguments)
     models = given.model or sorted((SAMPLES / "bundles").glob("*/"))
-    return [Workplace(model.resolve(), _records_of(model.resolve(), given.records)) for model in models]
+    return [
+        Workplace(model, _set_of(model, given.records, "test"), _set_of(model, given.training, "training"))
+        for model in (named.resolve() for named in models)
+    ]
 
 
-def _records_of(model: Path, records: Path | None) -> Path | None:
-    if records is not None:
-        return records.resolve()
-    own = SAMPLES / model.name / "test"
+def _set_of(model: Path, named: Path | None, part: str) -> Path | None:
+    """Return the folder that was named, else that part of a sample model's own records."""
+    if named is not None:
+        return named.resolve()
+    own = SAMPLES / model.name / part
     return own if model.parent == SAMPLES / "bundles" and own.is_dir() else None

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import session, state, viewer
+from dashboard.deeper import Deeper
 from dashboard.inspection import classes_left, content_key
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
@@ -109,6 +110,10 @@ def _show(
     shown = viewer.show(content, around, BOARD, now, ask)
     screen = "present" if presenting else "inspect"
     state.write_link(model=place.name, set=upload, record=record.id, screen=screen, **shown.for_link())
+    if not presenting:
+        answer = next((t.prediction.top for t in found.traces if t.strategy == shown.strategy), "")
+        work = Work(folder, key, opened, found, meanwhile)
+        Deeper(place, opened, record, found, work, shown.strategy, shown.target or answer).show()
 
 
 def _answer_requests(

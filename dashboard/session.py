@@ -8,13 +8,14 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.inspection import Inspection, content_key, inspect_record, similar_to
+from dashboard.inspection import Inspection, content_key, glimpse, inspect_record, similar_to
 from dashboard.options import Workplace, workplaces
 from dashboard.state import recall, remember
 from dashboard.turns import Turns
@@ -22,10 +23,12 @@ from dashboard.uploads import File, OpenSet, Shelf, Upload, browser_of, nothing_
 from dashboard.uploads import record_set as checked_set
 from dashboard.views.board import Board, Later, StrategyCard, payload
 from dashboard.views.labels import LABELS
+from dashboard.views.similar import Glimpse
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
 from fusion_core.errors import RecordError
+from fusion_core.influence import InfluenceIndex, load_influence
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex, build_index, load_index
 from fusion_core.reading.pool import reading_for
@@ -34,6 +37,14 @@ from fusion_core.types import Failure, Record
 
 CHUNK = 16
 ENOUGH = 20  # records a set needs, for similar ones to be looked for in it
+
+
+@dataclass(frozen=True)
+class Training:
+    """Records a model was fitted on, and what its heads made of them."""
+
+    records: RecordSet
+    index: InfluenceIndex
 
 
 # --- what the operator named: loaded once for all sessions ---------------------------------------------------------
@@ -68,6 +79,21 @@ def saved_answers(model_folder: str, records_folder: str) -> tuple[pd.DataFrame 
     """Return the answers and fused vectors saved beside the records, if this very model gave them."""
     folders = Path(model_folder), Path(records_folder)
     return load_answers(*folders), load_index(*folders)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def training(model_folder: str, folder: str) -> Training | None:
+    """Return records a model was fitted on, with the index beside them; None without one that belongs to the model."""
+    index = load_influence(Path(model_folder), Path(folder)) if folder else None
+    return Training(read(Path(folder)), index) if index is not None else None
+
+
+@st.cache_resource(max_entries=128, show_spinner=False)
+def training_glimpse(model_folder: str, folder: str, id: str) -> Glimpse:
+    """Return what is shown of one training record."""
+    kept = training(model_folder, folder)
+    assert kept is not None
+    return glimpse(kept.records.find(id), model(model_folder).modalities)
 
 
 @st.cache_resource(show_spinner=False)

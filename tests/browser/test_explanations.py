@@ -106,3 +106,35 @@ def test_a_method_that_does_not_work_at_a_seam_says_so(visit):
     here.open("/?model=scene_qa&strategy=early&view=attribution&seam=input&method=grad_cam")
     here.complete()
     assert "grad cam does not work at the input seam" in here.text("line").replace("-", " ").lower()
+
+
+def test_what_would_flip_the_answer_and_what_pushed_it(visit):
+    here = visit()
+    page = here.open("/?model=feedback&strategy=late")
+    here.complete()
+    page.get_by_role("button", name="What would flip this answer?").click()
+    changes = page.locator(".st-key-changes")
+    expect(changes).to_contain_text(re.compile("Late leaves|Nothing that was tried moves late"))
+    page.get_by_role("button", name="Which training records pushed it?").click()
+    influence = page.locator(".st-key-influence")
+    expect(influence).to_contain_text("Among 200 training records of the 800 it was fitted on")
+    expect(influence.locator(".pushed")).to_have_count(10)
+    expect(influence.locator("audio")).to_have_count(10)
+    here.shot("deeper-1440")
+    swap(here, "gated")
+    expect(influence).to_contain_text("when gated is trained on them")
+    expect(changes).to_contain_text(re.compile("Gated leaves|Nothing that was tried moves gated"))
+    page.get_by_role("button", name="Next", exact=True).click()
+    expect(changes).to_have_count(0)
+
+
+def test_deeper_questions_fit_a_phone_in_the_dark(visit):
+    here = visit(width=420, scheme="dark")
+    page = here.open("/?model=scene_qa&strategy=cross_attention")
+    here.complete()
+    page.get_by_role("button", name="What would flip this answer?").click()
+    page.locator(".st-key-changes").wait_for()
+    page.get_by_role("button", name="Which training records pushed it?").click()
+    expect(page.locator(".pushed").first).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    here.shot("deeper-420")

@@ -1,0 +1,101 @@
+"""Below the board: questions that take seconds, asked by a click and answered for the strategy on the board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from dashboard import session, state
+from dashboard.inspection import Inspection
+from dashboard.options import Workplace
+from dashboard.uploads import OpenSet
+from dashboard.views.changes import changes_sentence, changes_table
+from dashboard.views.influence import card, influence_sentence
+from dashboard.views.labels import say, waiting
+from dashboard.work import Work
+from fusion_core.change import smallest_changes
+from fusion_core.influence import influential, trained
+from fusion_core.types import Influential, Record, SmallestChange
+
+QUESTIONS = {"changes": "What would flip this answer?", "influence": "Which training records pushed it?"}
+MOST = 5
+
+
+@dataclass(frozen=True)
+class Deeper:
+    """The open record as the questions below the board need it; target: the class explained."""
+
+    place: Workplace
+    opened: OpenSet
+    record: Record
+    found: Inspection
+    work: Work
+    strategy: str
+    target: str
+
+    def show(self) -> None:
+        """Offer the questions, and answer those that were asked of this record."""
+        asked = state.noted(self.work.content, "deeper")
+        with st.container(key="deeper"):
+            with st.container(horizontal=True):
+                for name, words in QUESTIONS.items():
+                    st.button(words, key=f"ask {name}", on_click=self._ask, args=(name,), disabled=(name,) in asked)
+            if ("changes",) in asked:
+                self._changes()
+            if ("influence",) in asked:
+                self._influence()
+
+    def _ask(self, name: str) -> None:
+        state.note(self.work.content, "deeper", (name,))
+
+    def _changes(self) -> None:
+        parts = session.parts(self.opened, self.work.content)
+        said = st.empty()
+        if "changes" not in parts:
+            with session.turns().take(lambda ahead: said.caption(waiting(ahead))), session.own_files(self.opened):
+                parts["changes"] = self._find_changes(said)
+        said.empty()
+        found: list[SmallestChange] = parts["changes"]
+        with st.container(key="changes", border=True):
+            st.markdown(f"**{QUESTIONS['changes']}** {changes_sentence(found, self.strategy)}")
+            st.dataframe(changes_table(found, self.strategy), hide_index=True, key=f"changes {self.strategy}")
+            st.caption("One modality is changed at a time, more and more; the first amount that flips counts. Seed 0.")
+
+    def _find_changes(self, said: st.delta_generator.DeltaGenerator) -> list[SmallestChange]:
+        loaded = session.model(str(self.place.model))
+
+        def report(done: int, planned: int) -> None:
+            said.progress(done / planned, text=f"Trying changes: {done} of {planned} kinds.")
+
+        return smallest_changes(loaded, self.record, loaded.strategies, report=report)
+
+    def _influence(self) -> None:
+        with st.container(key="influence", border=True):
+            st.markdown(f"**{QUESTIONS['influence']}**")
+            training = session.training(str(self.place.model), str(self.place.training or ""))
+            if training is None:
+                st.caption(
+                    "There is no index of training records beside this model. Make one: `python -m fusion_core "
+                    "influence --training DIR --save ...`, and start the dashboard with `--training DIR`."
+                )
+                return
+            loaded = session.model(str(self.place.model))
+            if self.strategy not in trained(loaded):
+                st.caption(f"{say(self.strategy)} is at chance: no record pushed its answer anywhere.")
+                return
+            found = influential(loaded, training.index, self.found.tokens, self.strategy, self.target, MOST)
+            st.caption(influence_sentence(found, loaded.fitted[self.strategy].training_records))
+            strongest = max((abs(r.score) for r in (*found.towards, *found.against)), default=0.0)
+            for name, side in (("towards", found.towards), ("away from", found.against)):
+                st.markdown(f"Pushed {name} “{found.target}”" if side else f"None pushed {name} “{found.target}”")
+                columns = st.columns(MOST)
+                for column, one in zip(columns, side, strict=False):
+                    with column:
+                        self._card(one, strongest)
+
+    def _card(self, one: Influential, strongest: float) -> None:
+        shown = session.training_glimpse(str(self.place.model), str(self.place.training), one.id)
+        st.html(card(one, shown, strongest, self.target))
+        if shown.samples is not None:
+            st.audio(shown.samples, sample_rate=shown.rate)
