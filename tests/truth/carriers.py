@@ -132,10 +132,7 @@ MAKERS: Mapping[str, Callable[[np.random.Generator, int, int | None], Made]] = {
 
 def pool(stack: EncoderStack, modality: str, count: int, seed: int, cued: bool = False) -> Pool:
     """Make and encode carriers, the bit balanced; with a cue, every carrier twice: row k + 1 differs from k in it."""
-    made = []
-    for number in range(count // 2 if cued else count):
-        for cue in (0, 1) if cued else (None,):
-            made.append(MAKERS[modality](np.random.default_rng([seed, number]), number % 2, cue))
+    made = [one(modality, row, seed, cued) for row in range(count)]
     records = [replace(m.record, id=str(k)) for k, m in enumerate(made)]
     tokens, refused = encode_records(stack, records)
     assert not refused
@@ -149,6 +146,12 @@ def pool(stack: EncoderStack, modality: str, count: int, seed: int, cued: bool =
         torch.stack([covered(axes[k % len(axes)], m.bit_place) for k, m in enumerate(made)]),
         torch.stack([covered(axes[k % len(axes)], m.cue_place) for k, m in enumerate(made)]),
     )
+
+
+def one(modality: str, row: int, seed: int, cued: bool = False) -> Made:
+    """Make the carrier of one row of a pool: the bit alternates, and with a cue the cue does first."""
+    number, cue = (row // 2, row % 2) if cued else (row, None)
+    return MAKERS[modality](np.random.default_rng([seed, number]), number % 2, cue)
 
 
 def covered(axis: TokenAxis, place: Span | None) -> Tensor:
@@ -194,3 +197,9 @@ def records(
         ),
         bits,
     )
+
+
+def first(tokens: TokenSet, count: int) -> TokenSet:
+    """Return the first records of a set."""
+    index = {m: rows[:count] for m, rows in tokens.index.items()}
+    return TokenSet(tokens.pools, index, tokens.ids[:count], tokens.labels[:count])
