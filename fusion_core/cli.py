@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,17 @@ def build_parser() -> argparse.ArgumentParser:
     _model_flags(trace)
     trace.add_argument("--id", required=True)
     trace.add_argument("--strategy", default="", metavar="NAME|all")
-    trace.add_argument("--method", default="integrated_gradients", metavar="NAME|all", help=METHODS)
-    trace.add_argument("--seam", default="fusion", choices=("input", "fusion"))
-    trace.add_argument("--target", metavar="CLASS", help="class to explain (default: each strategy's own answer)")
-    trace.add_argument("--against", metavar="CLASS", help="class to contrast it with, in attributions")
-    trace.add_argument("--policy", default="marginal", metavar="NAME", help="how a modality is removed")
+    _question_flags(trace)
     trace.add_argument("--randomise", action="store_true", help="compare maps with those of heads of random weights")
     trace.add_argument("--full", action="store_true", help="with attention weights")
+
+    report = _verb(verbs, "report", run_report, "write one record's case file: a page that needs no network")
+    _model_flags(report)
+    report.add_argument("--id", required=True)
+    report.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as case.html")
+    report.add_argument("--strategy", default="", metavar="NAME|all")
+    _question_flags(report)
+    report.add_argument("--date", type=_date, metavar="ISO", help="the date on the page (default: now, UTC)")
 
     doctor = _verb(verbs, "doctor", run_doctor, "say what a model and this installation can do")
     doctor.add_argument("--model", type=Path, metavar="BUNDLE")
@@ -87,6 +92,20 @@ def _model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, metavar="BUNDLE")
     parser.add_argument("--records", required=True, type=Path, metavar="DIR|ZIP|FILE")
     _encoder_flags(parser)
+
+
+def _question_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--method", default="integrated_gradients", metavar="NAME|all", help=METHODS)
+    parser.add_argument("--seam", default="fusion", choices=("input", "fusion"))
+    parser.add_argument("--target", metavar="CLASS", help="class to explain (default: each strategy's own answer)")
+    parser.add_argument("--against", metavar="CLASS", help="class to contrast it with, in attributions")
+    parser.add_argument("--policy", default="marginal", metavar="NAME", help="how a modality is removed")
+
+
+def _date(given: str) -> datetime:
+    """Read a date such as 2026-11-25 or 2026-11-25T16:00+01:00; one without a zone is UTC."""
+    date = datetime.fromisoformat(given)
+    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _encoder_flags(parser: argparse.ArgumentParser) -> None:
@@ -164,26 +183,15 @@ def run_trace(given: argparse.Namespace) -> int:
     from fusion_core.errors import RecordError
     from fusion_core.lines import predict_line, trace_line
     from fusion_core.model import chosen_strategies
-    from fusion_core.question import Question
-    from fusion_core.reading.records import read
     from fusion_core.trace import trace_record
     from fusion_core.types import Failure
 
     model = _open(given)
-    question = Question(
-        *(given.method, given.seam, given.target),
-        policy=given.policy,
-        against=given.against,
-        judge=True,
-        randomise=given.randomise,
-    )
+    question = _question(given, given.randomise)
     strategies = chosen_strategies(model, given.strategy)
-    rows = read(given.records)
-    refused = next((r for r in rows.refusals if r.id == given.id), None)
-    if refused is not None:
-        emit(predict_line(Failure(refused.id, None, refused.code, refused.message)))
+    record = _record(given)
+    if record is None:
         return 3
-    record = rows.find(given.id)
     try:
         found = trace_record(model, record, strategies, question)
     except RecordError as error:
@@ -192,6 +200,52 @@ def run_trace(given: argparse.Namespace) -> int:
     for trace in found:
         emit(predict_line(trace) if isinstance(trace, Failure) else trace_line(trace, given.full))
     return 3 if any(isinstance(trace, Failure) for trace in found) else 0
+
+
+def _question(given: argparse.Namespace, randomise: bool = False) -> Any:
+    from fusion_core.question import Question
+
+    asked = (given.method, given.seam, given.target)
+    return Question(*asked, policy=given.policy, against=given.against, judge=True, randomise=randomise)
+
+
+def _record(given: argparse.Namespace) -> Any:
+    """Return the record asked for; None for a row that was refused, after its line. `source` keeps unpacked media."""
+    from fusion_core.lines import predict_line
+    from fusion_core.reading.records import read
+    from fusion_core.types import Failure
+
+    given.source = read(given.records)
+    refused = next((row for row in given.source.refusals if row.id == given.id), None)
+    if refused is None:
+        return given.source.find(given.id)
+    emit(predict_line(Failure(refused.id, None, refused.code, refused.message)))
+    return None
+
+
+def run_report(given: argparse.Namespace) -> int:
+    """Write one record's case file; the line tells where it is and how large."""
+    from fusion_core.errors import RecordError
+    from fusion_core.lines import predict_line
+    from fusion_core.model import chosen_strategies
+    from fusion_core.report import check_out, gather, page, write_page
+    from fusion_core.types import Failure
+
+    check_out(given.out)
+    model = _open(given)
+    strategies = chosen_strategies(model, given.strategy)
+    record = _record(given)
+    if record is None:
+        return 3
+    try:
+        case = gather(model, record, strategies, _question(given), given.date or datetime.now(UTC), given.model)
+    except RecordError as error:
+        emit(predict_line(Failure(record.id, None, error.code, str(error))))
+        return 3
+    size = write_page(page(case), given.out)
+    told = ",".join(trace.strategy for trace in case.traces)
+    emit({"kind": "report", "id": record.id, "strategy": told, "out": str(given.out), "bytes": size})
+    return 3 if case.failures else 0
 
 
 def run_doctor(given: argparse.Namespace) -> int:
