@@ -28,6 +28,8 @@ CHANCE = "chance"
 PACKAGES = ("torch", "transformers", "captum")
 PICTURE_SIDE = 480  # pixels
 WAVE_COLUMNS = 300
+#: What is embedded of a clip, said beside the player.
+EMBEDDED = f"embedded as {PLAYBACK_RATE // 1000} kHz mono WAV"
 #: A section that another command adds: its title, and rows of a label and a value. Plain text; the page escapes it.
 Section = tuple[str, Sequence[tuple[str, str]]]
 
@@ -188,7 +190,3 @@ def _hashes(model: FusedModel, bundle: Path | None) -> list[tuple[str, str]]:
         digest = hashlib.sha256((bundle / "model.json").read_bytes()).hexdigest()
         found.insert(0, ("bundle", f"{model.name}, SHA-256 of its model.json {digest}"))
     return found
-
-
-#: What is embedded of a clip, said beside the player.
-EMBEDDED = f"embedded as {PLAYBACK_RATE // 1000} kHz mono WAV"

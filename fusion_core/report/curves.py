@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from fusion_core.report.markup import Markup, joined, number, table, tag
 from fusion_core.types import Curve, Faithfulness
 from fusion_core.words import BADGES, plain, say, signed
@@ -68,7 +70,7 @@ def _chart(name: str, curve: Curve, orders: int) -> Markup:
         y = TOP + (most - value) / max(1e-9, most - least) * (HEIGHT - TOP - BOTTOM)
         return f"{x:.1f},{y:.1f}"
 
-    def points(values: Sequence[float]) -> list[str]:
+    def points(values: np.ndarray) -> list[str]:
         return [point(moved, value) for moved, value in zip(curve.moved, values, strict=True)]
 
     area, band = plain(curve.area, 2), f"{plain(curve.area_low, 2)} to {plain(curve.area_high, 2)}"

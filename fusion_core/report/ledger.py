@@ -1,4 +1,4 @@
-"""The ledger as it is printed: bars with two standard errors, a sum that adds up, and each modality alone and without."""
+"""The ledger as it is printed: bars with two standard errors, a sum that adds up, each modality alone and without."""
 
 from __future__ import annotations
 

@@ -103,15 +103,17 @@ def _word(look: Look, word: str, value: float) -> Markup:
 
 
 def _cells(look: Look, axis: TokenAxis, values: np.ndarray) -> list[Markup]:
-    """Return a rectangle per image cell, its opacity its score; each says where it is and its number when pointed at."""
+    """Return a rectangle per image cell, its opacity its score; pointed at, it says where it is and its number."""
     found = []
     for index, (span, value) in enumerate(zip(axis.spans, map(float, values), strict=True)):
         alpha = look.alpha(value)
         if alpha >= FAINTEST:
             x0, y0, x1, y1 = span
             about = tag("title", f"{_place(axis, index)} {look.words(value)}")
-            shade = {"fill_opacity": round(0.74 * alpha, 3), "class_": f"over-{look.side(value)}"}
-            found.append(tag("rect", about, x=x0, y=y0, width=x1 - x0, height=y1 - y0, **shade))
+            opacity, side = round(0.74 * alpha, 3), f"over-{look.side(value)}"
+            found.append(
+                tag("rect", about, x=x0, y=y0, width=x1 - x0, height=y1 - y0, fill_opacity=opacity, class_=side)
+            )
     return found
 
 
@@ -123,8 +125,10 @@ def _frames(look: Look, axis: TokenAxis, values: np.ndarray, seconds: float) -> 
         left, right = (WIDE * min(at, seconds) / seconds for at in (start, end))
         if alpha >= FAINTEST and right > left:
             about = tag("title", f"{_place(axis, index)} {look.words(value)}")
-            shade = {"fill_opacity": round(0.9 * alpha, 3), "class_": f"over-{look.side(value)}"}
-            found.append(tag("rect", about, x=left, y=WAVE, width=right - left, height=STRIP, **shade))
+            opacity, side = round(0.9 * alpha, 3), f"over-{look.side(value)}"
+            found.append(
+                tag("rect", about, x=left, y=WAVE, width=right - left, height=STRIP, fill_opacity=opacity, class_=side)
+            )
     return found
 
 

@@ -26,7 +26,7 @@ def joined(*parts: str, by: str = "") -> Markup:
     return Markup(safe(by).join(safe(part) for part in parts if part))
 
 
-def tag(name: str, *inside: str, **attributes: str | float | None) -> Markup:
+def tag(name: str, /, *inside: str, **attributes: str | float | None) -> Markup:
     """Return an element; `class_` gives `class`, `aria_label` gives `aria-label`, an attribute of None is left out."""
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{_value(value)}"'

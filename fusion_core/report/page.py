@@ -12,7 +12,7 @@ from fusion_core.report.ledger import ledger_card
 from fusion_core.report.markup import Markup, card, listed, tag
 from fusion_core.report.pictures import shared_drawings
 from fusion_core.report.record import header, record_card, strategies_card
-from fusion_core.types import Trace
+from fusion_core.types import AttentionScores, Attribution, Trace
 from fusion_core.words import CHANCE_MAPS, LEVELS, say
 
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
@@ -99,7 +99,8 @@ def _targets(case: Case) -> str:
 
 
 def _judging(case: Case) -> str:
-    found = [one for trace in case.traces for a in (*trace.attributions, *trace.scores) for one in a.faithfulness]
+    maps: list[Attribution | AttentionScores] = [a for one in case.traces for a in (*one.attributions, *one.scores)]
+    found = [one for each in maps for one in each.faithfulness]
     if not found:
         return "nothing: no map was tested"
     return f"removing tokens ({say(found[0].policy)} token of the background instead), {found[0].orders} random orders"
