@@ -15,6 +15,7 @@ from fusion_core.words import NO_ATTENTION, plain, say, signed
 
 #: What is said above every attention view.
 LOOKS = "Attention is where the model looks, not why it answers; these maps are shares of attention and no scores."
+SMALL = 220  # CSS pixels of an image under an attention view
 LAYERS = {
     "raw": "Mean attention each token gets, over heads and queries, in the last layer that reads across modalities",
     "rollout": "Attention multiplied through all layers down to what the answer is read from",
@@ -95,7 +96,7 @@ def _view(case: Case, trace: Trace, view: AttentionScores) -> Markup:
         "div",
         tag("h4", say(view.method)),
         tag("p", f"{LAYERS.get(view.method, say(view.method))}; {same}.", class_="caption"),
-        lanes(look, trace.axes, case.reads, case.photo, case.sound),
+        lanes(look, trace.axes, case.reads, case.photo, case.sound, SMALL),
         tag(
             "p", "Shares: ", joined(*shares, by=" · "), f". {strongest(look, trace.axes)} an even share.", class_="line"
         ),

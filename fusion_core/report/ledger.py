@@ -78,7 +78,7 @@ def _absent(modality: str) -> Markup:
 def _modality(modality: str, value: float, account: Ledger, digits: int, most: float) -> Markup:
     error = _error(account, modality)
     unclear = bool(error) and abs(value) <= 2 * error
-    row = _entry(say(modality), value, error, digits, most, f"modality {modality}" + (" unclear" if unclear else ""))
+    row = _entry(say(modality), value, error, digits, most, "modality unclear" if unclear else "modality")
     return joined(row, tag("p", "not distinguishable from 0", class_="caption doubt")) if unclear else row
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fusion_core.report.case import Photo, Sound
 from fusion_core.report.markup import Markup, joined, tag
-from fusion_core.report.pictures import STRIP, WAVE, WIDE, photo, ticks, waveform
+from fusion_core.report.pictures import STRIP, TALLEST, WAVE, WIDE, photo, ticks, waveform
 from fusion_core.types import MODALITIES, TokenAxis
 from fusion_core.words import cut, decimals, plain, say, signed
 
@@ -53,7 +53,12 @@ class Look:
 
 
 def lanes(
-    look: Look, axes: Mapping[str, TokenAxis], reads: tuple[str, ...], photo_: Photo | None, sound: Sound | None
+    look: Look,
+    axes: Mapping[str, TokenAxis],
+    reads: tuple[str, ...],
+    picture: Photo | None,
+    sound: Sound | None,
+    tallest: int = TALLEST,
 ) -> Markup:
     """Return one lane per modality the model reads; one that the record has not says so."""
     drawn = []
@@ -64,7 +69,7 @@ def lanes(
         elif values is None:
             inside = tag("p", f"this map says nothing of {say(m)}", class_="empty")
         else:
-            inside = _lane(m, look, axis, values, photo_, sound)
+            inside = _lane(look, axis, values, picture, sound, tallest)
         drawn.append(tag("div", _head(m, axis), inside, class_=f"lane {m}-lane"))
     return joined(tag("div", *drawn, class_="lanes"), _every_score(look, axes))
 
@@ -78,12 +83,17 @@ def _head(modality: str, axis: TokenAxis | None) -> Markup:
 
 
 def _lane(
-    modality: str, look: Look, axis: TokenAxis, values: np.ndarray, picture: Photo | None, sound: Sound | None
+    look: Look, axis: TokenAxis, values: np.ndarray, picture: Photo | None, sound: Sound | None, tallest: int
 ) -> Markup:
-    if modality == "image" and picture is not None and axis.kind == "patches":
+    if picture is not None and axis.kind == "patches":
         over = joined(*_cells(look, axis, values))
-        return photo(picture, f"scores over the image, {len(values)} cells", over or tag("title", "nothing stands out"))
-    if modality == "audio" and sound is not None and axis.kind == "frames":
+        return photo(
+            picture,
+            f"scores over the image, {len(values)} cells",
+            over or tag("title", "nothing stands out"),
+            tallest=tallest,
+        )
+    if sound is not None and axis.kind == "frames":
         frames = _frames(look, axis, values, sound.seconds)
         label = f"scores of {len(values)} frames under the waveform"
         return joined(waveform(sound, label, *frames), ticks(sound))

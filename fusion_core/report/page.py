@@ -12,7 +12,7 @@ from fusion_core.report.ledger import ledger_card
 from fusion_core.report.markup import Markup, card, listed, tag
 from fusion_core.report.pictures import shared_drawings
 from fusion_core.report.record import header, record_card, strategies_card
-from fusion_core.types import AttentionScores, Attribution, Trace
+from fusion_core.types import Faithfulness, Trace
 from fusion_core.words import CHANCE_MAPS, LEVELS, say
 
 STYLE = Path(__file__).with_name("style.css").read_text("utf-8")
@@ -99,8 +99,10 @@ def _targets(case: Case) -> str:
 
 
 def _judging(case: Case) -> str:
-    maps: list[Attribution | AttentionScores] = [a for one in case.traces for a in (*one.attributions, *one.scores)]
-    found = [one for each in maps for one in each.faithfulness]
+    found: list[Faithfulness] = []
+    for trace in case.traces:
+        for judged in (*(a.faithfulness for a in trace.attributions), *(s.faithfulness for s in trace.scores)):
+            found += judged
     if not found:
         return "nothing: no map was tested"
     return f"removing tokens ({say(found[0].policy)} token of the background instead), {found[0].orders} random orders"

@@ -76,7 +76,7 @@ def _text(record: Record) -> Markup:
     fact = f"{length:,} characters"
     if length > LONGEST_TEXT:
         fact = f"the first {LONGEST_TEXT:,} of {fact}"
-    return _lane("text", fact, tag("p", record.text[:LONGEST_TEXT], class_="text"))
+    return _lane("text", fact, tag("p", record.text[:LONGEST_TEXT], class_="prose"))
 
 
 def _image(case: Case) -> Markup:
@@ -113,7 +113,7 @@ def _facts(case: Case) -> list[tuple[str, str]]:
     rows = [("label", "none" if record.label is None else record.label)]
     stamp = "none" if record.timestamp is None else f"{record.timestamp:%Y-%m-%d %H:%M:%S} UTC"
     rows.append(("timestamp", stamp))
-    rows.append(("has", ", ".join(record.present()) or "nothing"))
+    rows.append(("present", ", ".join(record.present()) or "nothing"))
     rows += [("not read by this model", m) for m in record.present() if m not in case.reads]
     slices = list(record.meta.items())
     rows += [(cut(say(key), LONGEST_VALUE), cut(str(value), LONGEST_VALUE)) for key, value in slices[:MOST_SLICES]]
