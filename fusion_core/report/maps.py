@@ -70,15 +70,18 @@ def lanes(
             inside = tag("p", f"this map says nothing of {say(m)}", class_="empty")
         else:
             inside = _lane(look, axis, values, picture, sound, tallest)
-        drawn.append(tag("div", _head(m, axis), inside, class_=f"lane {m}-lane"))
+        drawn.append(tag("div", _head(m, look, axis, values), inside, class_=f"lane {m}-lane"))
     return joined(tag("div", *drawn, class_="lanes"), _every_score(look, axes))
 
 
-def _head(modality: str, axis: TokenAxis | None) -> Markup:
+def _head(modality: str, look: Look, axis: TokenAxis | None, values: np.ndarray | None) -> Markup:
+    """Return a lane's name and how many tokens it has; where none is coloured, that is said, not left to be seen."""
     fact = ""
     if axis is not None:
         grid = f"{axis.grid[0]} × {axis.grid[1]} cells" if axis.grid else ""
         fact = grid or f"{len(axis.labels)} {axis.kind}"
+    if values is not None and not any(look.alpha(float(v)) >= FAINTEST for v in values):
+        fact += " · nothing above an even share" if look.kind == "attention" else " · nothing scored"
     return tag("p", tag("b", say(modality)), tag("span", fact, class_="caption"), class_="lane-head")
 
 
@@ -135,7 +138,7 @@ def _frames(look: Look, axis: TokenAxis, values: np.ndarray, seconds: float) -> 
         left, right = (WIDE * min(at, seconds) / seconds for at in (start, end))
         if alpha >= FAINTEST and right > left:
             about = tag("title", f"{_place(axis, index)} {look.words(value)}")
-            opacity, side = round(0.9 * alpha, 3), f"over-{look.side(value)}"
+            opacity, side = round(0.9 * alpha, 3), look.side(value)
             found.append(
                 tag("rect", about, x=left, y=WAVE, width=right - left, height=STRIP, fill_opacity=opacity, class_=side)
             )
