@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fusion_core import __version__
+import fusion_core
 from fusion_core.embedded import PLAYBACK_LIMIT, PLAYBACK_RATE, peak_level, peaks, wav_uri, webp_uri
 from fusion_core.errors import RecordError
 from fusion_core.model import Fitted, FusedModel
@@ -174,7 +174,7 @@ def _sound(record: Record, axis: TokenAxis | None) -> Sound | None:
 
 
 def _versions() -> list[tuple[str, str]]:
-    found = [("fusion_core", __version__), ("python", platform.python_version())]
+    found = [("fusion_core", fusion_core.__version__), ("python", platform.python_version())]
     for package in PACKAGES:
         try:
             found.append((package, version(package)))
