@@ -11,7 +11,7 @@ from fusion_core.report.curves import judged
 from fusion_core.report.maps import Look, lanes, strongest
 from fusion_core.report.markup import Markup, card, joined, number, tag
 from fusion_core.types import AttentionScores, Attribution, Check, Trace
-from fusion_core.words import NO_ATTENTION, plain, say, signed
+from fusion_core.words import NO_ATTENTION, decimals, plain, say, signed
 
 #: What is said above every attention view.
 LOOKS = "Attention is where the model looks, not why it answers; these maps are shares of attention and no scores."
@@ -33,6 +33,7 @@ def attribution_card(case: Case, trace: Trace, found: Attribution) -> Markup:
     return card(
         title,
         shown,
+        _scale(look),
         tag("p", _sums(values), class_="line"),
         tag("p", strongest(look, trace.axes), class_="line"),
         tag("p", _how(found), class_="caption"),
@@ -63,6 +64,17 @@ def _how(found: Attribution) -> str:
     if found.done < 1:
         facts.append(f"stopped after {100 * found.done:.0f} % of its passes")
     return ", ".join([*facts, f"{found.evaluations:,} passes"]) + "."
+
+
+def _scale(look: Look) -> Markup:
+    """Say which number has the full colour, so that shades can be read back."""
+    if look.kind == "attention":
+        words = f"Full colour: {plain(look.most, 1)}× an even share; no colour: an even share or less."
+    else:
+        words = f"Full colour: ±{plain(look.most, decimals(look.most))} logits."
+    return tag(
+        "p", words + (" Grey: this map ranks tokens no better than chance." if look.grey else ""), class_="caption"
+    )
 
 
 def attention_card(case: Case, trace: Trace) -> Markup:
@@ -97,6 +109,7 @@ def _view(case: Case, trace: Trace, view: AttentionScores) -> Markup:
         tag("h4", say(view.method)),
         tag("p", f"{LAYERS.get(view.method, say(view.method))}; {same}.", class_="caption"),
         lanes(look, trace.axes, case.reads, case.photo, case.sound, SMALL),
+        _scale(look),
         tag(
             "p", "Shares: ", joined(*shares, by=" · "), f". {strongest(look, trace.axes)} an even share.", class_="line"
         ),

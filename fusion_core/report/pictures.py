@@ -28,6 +28,7 @@ def photo(picture: Photo, label: str, *over: str, tallest: int = TALLEST) -> Mar
     """Return the image with shapes over it, in its own pixels; a sliver is drawn wide enough to be seen."""
     scale = tallest / max(picture.width, picture.height)
     width, height = (max(THINNEST, round(side * scale)) for side in (picture.width, picture.height))
+    sliver = THINNEST in (width, height)
     return tag(
         "svg",
         tag("use", href="#picture"),
@@ -35,8 +36,8 @@ def photo(picture: Photo, label: str, *over: str, tallest: int = TALLEST) -> Mar
         viewBox=f"0 0 {picture.width} {picture.height}",
         width=width,
         height=height,
-        preserveAspectRatio="none",
-        class_="picture mapped" if over else "picture",
+        preserveAspectRatio="none" if sliver else None,
+        class_="picture" + (" mapped" if over else "") + (" sliver" if sliver else ""),
         role="img",
         aria_label=label,
     )
