@@ -104,8 +104,11 @@ def _question_flags(parser: argparse.ArgumentParser) -> None:
 
 def _date(given: str) -> datetime:
     """Read a date such as 2026-11-25 or 2026-11-25T16:00+01:00; one without a zone is UTC."""
-    date = datetime.fromisoformat(given)
-    return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    try:
+        date = datetime.fromisoformat(given)
+        return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"{given!r} is no date such as 2026-11-25T16:00") from error
 
 
 def _encoder_flags(parser: argparse.ArgumentParser) -> None:

@@ -273,6 +273,23 @@ def test_a_folder_or_a_file_in_no_folder_is_refused_before_any_work(run, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--id", "nobody"), "no record 'nobody'"),
+        (("--id", "fb-test-0001", "--date", "soon"), "'soon' is no date"),
+        # Under a strategy with attention, whose scores ask for the class too.
+        (("--id", "fb-test-0001", "--strategy", "early", "--target", "joy"), "unknown target class 'joy'"),
+    ],
+)
+def test_a_call_that_cannot_be_used_is_told_and_writes_nothing(run, tmp_path, arguments, sentence):
+    code, lines, err = run(*arguments, "--out", tmp_path / "case.html")
+    assert (code, lines) == (2, [])
+    assert sentence in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
     out = tmp_path / "case.html"
     out.write_text("before")
