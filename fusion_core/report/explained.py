@@ -10,7 +10,7 @@ from fusion_core.report.case import Case
 from fusion_core.report.curves import judged
 from fusion_core.report.maps import Look, lanes, strongest
 from fusion_core.report.markup import Markup, card, joined, number, tag
-from fusion_core.types import AttentionScores, Attribution, Check, Trace
+from fusion_core.types import AttentionScores, Attribution, Check, Faithfulness, Trace
 from fusion_core.words import NO_ATTENTION, decimals, plain, say, signed
 
 #: What is said above every attention view.
@@ -118,8 +118,8 @@ def _view(case: Case, trace: Trace, view: AttentionScores) -> Markup:
     )
 
 
-def _random(found: tuple[object, ...]) -> bool:
-    return bool(found) and getattr(found[0], "badge", "") == "random"
+def _random(found: tuple[Faithfulness, ...]) -> bool:
+    return bool(found) and found[0].badge == "random"
 
 
 def checks_card(trace: Trace) -> Markup:

@@ -35,8 +35,9 @@ def ledger_card(trace: Trace) -> Markup:
         table(("modality", "alone", "without it"), _readings(account, trace.prediction), "readings"),
         tag("p", ALONE_AND_WITHOUT, class_="caption"),
     )
+    answers = bool(present) and trace.status != CHANCE
     caption = f"to “{account.target}” · {account.unit}"
-    return card(title, tag("div", numbers_column, each if present else "", class_="two"), caption=caption)
+    return card(title, tag("div", numbers_column, each if answers else "", class_="two"), caption=caption)
 
 
 def _rows(account: Ledger, digits: int) -> list[Markup]:

@@ -11,7 +11,7 @@ from fusion_core.report.explained import attention_card, attribution_card, check
 from fusion_core.report.ledger import ledger_card
 from fusion_core.report.markup import Markup, card, listed, tag
 from fusion_core.report.pictures import shared_drawings
-from fusion_core.report.record import header, record_card, strategies_card
+from fusion_core.report.record import header, part_id, record_card, strategies_card
 from fusion_core.types import Faithfulness, Trace
 from fusion_core.words import CHANCE_MAPS, LEVELS, say
 
@@ -67,7 +67,15 @@ def strategy_part(case: Case, trace: Trace) -> Markup:
     else:
         explained = [attribution_card(case, trace, one) for one in trace.attributions]
         explained.append(attention_card(case, trace))
-    return tag("section", heading, ledger_card(trace), *explained, checks_card(trace), id=trace.strategy, class_="part")
+    return tag(
+        "section",
+        heading,
+        ledger_card(trace),
+        *explained,
+        checks_card(trace),
+        id=part_id(trace.strategy),
+        class_="part",
+    )
 
 
 def settings_card(case: Case) -> Markup:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-import numpy as np
-
 from fusion_core.report.case import CHANCE, EMBEDDED, Case, StrategyRow
 from fusion_core.report.markup import Markup, card, joined, listed, number, safe, table, tag
 from fusion_core.report.pictures import photo, ticks, waveform
-from fusion_core.types import Media, Prediction, Record, Trace
+from fusion_core.types import Media, Record, Trace
 from fusion_core.words import count, cut, plain, say
 
 LONGEST_TEXT = 4_000  # characters
@@ -153,9 +151,14 @@ def strategies_card(case: Case) -> Markup:
     )
 
 
+def part_id(strategy: str) -> str:
+    """Return where on the page a strategy is told in full; no drawing has such a name."""
+    return f"strategy-{strategy}"
+
+
 def _strategy(row: StrategyRow, told: bool) -> tuple[str, ...]:
     fitted, name = row.fitted, say(row.fitted.strategy)
-    link = tag("a", name, href=f"#{fitted.strategy}") if told else safe(name)
+    link = tag("a", name, href=f"#{part_id(fitted.strategy)}") if told else safe(name)
     low, high = fitted.interval
     return (
         tag("span", link, class_="told" if told else None),
@@ -167,10 +170,10 @@ def _strategy(row: StrategyRow, told: bool) -> tuple[str, ...]:
 
 
 def _answer(row: StrategyRow) -> tuple[str, str, str]:
-    answer: Prediction | None = row.prediction
+    answer = row.prediction
     if row.chance:
         return tag("span", "at chance level – not an answer", class_="muted"), "–", "–"
-    if answer is None or not np.isfinite(answer.probabilities).all():
+    if answer is None or not answer.finite:
         return tag("span", "no finite answer", class_="bad"), "–", "–"
     marks = {True: ("✓ yes", "good"), False: ("✗ no", "bad"), None: ("· no label", "muted")}
     mark, tone = marks[answer.correct]

@@ -12,11 +12,15 @@ from fusion_core.reading.texts import quoted
 
 def check_out(out: Path) -> None:
     """Raise CallError where no file could be written: a folder, a device, or a path whose folder is not there."""
-    if out.is_dir():
+    try:
+        folder, other, parent = out.is_dir(), out.exists() and not out.is_file(), out.parent.is_dir()
+    except OSError as error:
+        raise CallError(f"--out {quoted(out.name)} cannot be written: {error.strerror}") from error
+    if folder:
         raise CallError(f"--out {quoted(out.name)} is a folder; name a file such as case.html")
-    if out.exists() and not out.is_file():
+    if other:
         raise CallError(f"--out {quoted(out.name)} is not a regular file")
-    if not out.parent.is_dir():
+    if not parent:
         raise CallError(f"--out {quoted(out.name)} lies in a folder that is not there")
 
 

@@ -205,7 +205,8 @@ def test_attention_is_told_with_whether_it_matters_and_never_as_importance(case)
 def test_every_strategy_has_its_row_and_its_part(every, model):
     html = page(every)
     for row, name in zip(every.rows, model.strategies, strict=True):
-        assert f'id="{name}"' in html
+        assert f'id="strategy-{name}"' in html
+        assert f'href="#strategy-{name}"' in html
         assert row.fitted.strategy == name
         assert row.prediction.confidence in numbers(html)
         assert row.fitted.validation_accuracy in numbers(html)
@@ -223,6 +224,7 @@ def test_a_strategy_at_chance_level_gives_no_answer_and_no_map(case):
     assert "Predicted" not in words
     assert "Attribution to" not in words
     assert "read nothing into these numbers" in words
+    assert "Alone and without" not in words
     assert case.traces[0].prediction.confidence not in numbers(html)
 
 
@@ -264,8 +266,8 @@ def test_the_command_writes_the_same_bytes_twice(run, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.html", "b.html"]
 
 
-@pytest.mark.parametrize("out", ["", "no/such/case.html"])
-def test_a_folder_or_a_file_in_no_folder_is_refused_before_any_work(run, tmp_path, out):
+@pytest.mark.parametrize("out", ["", "no/such/case.html", "x" * 300])
+def test_where_no_file_can_be_is_refused_before_any_work(run, tmp_path, out):
     code, lines, err = run("--id", "fb-test-0001", "--out", tmp_path / out)
     assert (code, lines) == (2, [])
     assert len(err.strip().splitlines()) == 1
