@@ -73,12 +73,12 @@ def trace_prepared(
     scale = model.logit_range(strategy)
     maps = attention_maps(tape, inputs.axes(0))
     attends = any(m.kind == "attention" for m in maps)
-    scores = attention_scores(model, tokens, strategy, model.classes.index(target)) if attends else ()
     attributions = tuple(
         found
         for name in dict.fromkeys((target, *question.also))
         for found in attribute(model, inputs, tokens, strategy, name, question)
     )
+    scores = attention_scores(model, tokens, strategy, model.classes.index(target)) if attends else ()
     if question.judge:
         removals = removal_table(model, tokens, strategy, model.classes.index(target), question.seed)
         scores = tuple(replace(s, faithfulness=judge(removals, s.scores)) for s in scores)

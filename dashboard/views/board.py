@@ -16,6 +16,7 @@ from dashboard.views.ledger import ledger, readings
 from dashboard.views.maps import Explained, TokenAxes, attention_groups, attributions_json, check_json, scores_json
 from fusion_core.reading.texts import show_text
 from fusion_core.types import MODALITIES, AttentionScores, Prediction, Record, Trace
+from fusion_core.words import count
 
 CHANCE = "chance"
 #: Checks that speak of the strategy's attention; those of sums travel with the ledger and attribution they judge.
@@ -188,14 +189,8 @@ def _facts(card: StrategyCard) -> list[str]:
         band = "" if card.interval is None else f" [{card.interval[0]:.2f}, {card.interval[1]:.2f}]"
         facts.append(f"val {card.validation_accuracy:.2f}{band}")
     if card.parameters is not None:
-        facts.append(f"{_count(card.parameters)} parameters")
+        facts.append(f"{count(card.parameters)} parameters")
     return facts
-
-
-def _count(parameters: int) -> str:
-    if parameters >= 1_000_000:
-        return f"{parameters / 1e6:.1f} M"
-    return f"{parameters / 1e3:.0f} k" if parameters >= 1_000 else str(parameters)
 
 
 def _prediction(prediction: Prediction) -> Json:

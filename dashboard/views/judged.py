@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 
 from dashboard.views.labels import say
-from dashboard.views.ledger import signed
 from dashboard.views.maps import Explained, TokenScores, attention_sites, check_json, map_name
 from fusion_core.types import AttentionMap, AttentionScores, Check, Curve, Faithfulness, Trace
+from fusion_core.words import BADGES, signed
 
 Json = dict[str, Any]
-BADGES = {"trusted": "trusted", "weak": "weak", "random": "no better than random"}
 
 
 def maps_of(

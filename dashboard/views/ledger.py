@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from dashboard.views.labels import say
 from fusion_core.types import Ledger, Reading
 from fusion_core.verify.sums import efficiency
+from fusion_core.words import ledger_caption, plain, present_in, printed_sum, say, signed
+
+__all__ = ["ledger", "plain", "printed_sum", "readings", "signed"]
 
 Json = dict[str, Any]
 
@@ -23,7 +25,7 @@ def ledger(account: Ledger, labels: Mapping[str, str]) -> Json | None:
     numbers = [account.full, account.base, account.three_way or 0.0, *account.contributions.values()]
     if not np.isfinite([*numbers, *account.interactions.values()]).all():
         return None
-    present = _present(account)
+    present = present_in(account)
     digits, total, full, base = printed_sum([account.contributions[m] for m in present], account.full, account.base)
     rows = [_row(say(m, labels), "modality", m, account, digits, m in present) for m in account.contributions]
     rows += [
@@ -43,7 +45,7 @@ def ledger(account: Ledger, labels: Mapping[str, str]) -> Json | None:
             "full": plain(full, digits),
             "base": plain(base, digits),
         },
-        "caption": _ledger_caption(account, len(present)),
+        "caption": ledger_caption(account, len(present)),
         "check": {"name": checked.name, "passed": checked.passed, "sentence": checked.sentence},
     }
 
@@ -56,27 +58,8 @@ def readings(account: Ledger, label: str | None, labels: Mapping[str, str]) -> l
             "alone": _reading(account.alone.get(m), label),
             "without": _reading(account.without.get(m), label),
         }
-        for m in _present(account)
+        for m in present_in(account)
     ]
-
-
-def _present(account: Ledger) -> list[str]:
-    return [m for m, error in account.standard_errors.items() if m in account.alone or error is not None]
-
-
-def printed_sum(parts: Sequence[float], full: float, base: float) -> tuple[int, float, float, float]:
-    """Return the fewest decimals (2 to 4) whose roundings add up, and the total, full and base to print.
-
-    Parts, total and full are rounded to the nearest; base closes the sum, so it may be rounded the other way. Where
-    4 decimals do not close either, the total takes up the last digit: it is below the ledger's tolerance.
-    """
-    for digits in (2, 3, 4):
-        unit = 10.0**-digits
-        total = round(sum(round(x, digits) for x in parts), digits)
-        rest = round(round(full, digits) - total, digits)
-        if total == round(sum(parts), digits) and abs(rest - base) < unit:
-            break
-    return digits, total, round(full, digits), rest
 
 
 def _row(name: str, kind: str, modality: str, account: Ledger, digits: int, present: bool) -> Json:
@@ -118,22 +101,3 @@ def _reading(reading: Reading | None, label: str | None) -> Json | None:
         "probability": reading.probability,
         "correct": None if label is None else reading.top == label,
     }
-
-
-def _ledger_caption(account: Ledger, players: int) -> str:
-    removal = f"{account.donors} {account.policy} donors" if account.donors else f"removal policy: {account.policy}"
-    spread = ", ± 2 standard errors over donors" if account.donors else ""
-    coalitions = f"{2**players} coalition{'s' if players else ''}"
-    return f"Exact Shapley over {coalitions}, {removal}{spread}; interactions are already inside the contributions."
-
-
-def signed(value: float, digits: int) -> str:
-    """Print a number with its sign; what rounds to nothing has none."""
-    rounded = round(value, digits)
-    return ("+" if rounded > 0 else "") + plain(rounded, digits)
-
-
-def plain(value: float, digits: int) -> str:
-    """Print a number with a true minus sign."""
-    rounded = round(value, digits) + 0.0
-    return f"{rounded:.{digits}f}".replace("-", "−")

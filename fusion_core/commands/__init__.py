@@ -2,7 +2,15 @@
 
 from collections.abc import Callable
 
-from fusion_core.commands import change, doctor, fit, influence, predict, trace
+from fusion_core.commands import change, doctor, fit, influence, predict, report, trace
 from fusion_core.commands.flags import Verbs
 
-ADDS: tuple[Callable[[Verbs], None], ...] = (fit.add, predict.add, trace.add, change.add, influence.add, doctor.add)
+ADDS: tuple[Callable[[Verbs], None], ...] = (
+    fit.add,
+    predict.add,
+    trace.add,
+    change.add,
+    influence.add,
+    report.add,
+    doctor.add,
+)

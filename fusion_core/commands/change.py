@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fusion_core.commands.flags import Verbs, emit, model_flags, open_model, say, verb
+from fusion_core.commands.flags import Verbs, emit, model_flags, open_model, record_of, say, verb
 
 
 def add(verbs: Verbs) -> None:
@@ -23,12 +23,13 @@ def run_change(given: argparse.Namespace) -> int:
     from fusion_core.errors import RecordError
     from fusion_core.lines import change_line, predict_line
     from fusion_core.model import chosen_strategies
-    from fusion_core.reading.records import read
     from fusion_core.types import Failure
 
     model = open_model(given)
     strategies = chosen_strategies(model, given.strategy)
-    record = read(given.records).find(given.id)
+    record = record_of(given)
+    if record is None:
+        return 3
     try:
         found = smallest_changes(model, record, strategies, given.kind, given.seed, _progress)
     except RecordError as error:

@@ -12,6 +12,12 @@ from typing import Any
 Verbs = Any  # argparse gives the collection of verbs no public name
 Run = Callable[[argparse.Namespace], int]
 
+#: Written out: the registry would load torch for a line of help. A test holds it to the registry.
+METHODS = (
+    "integrated_gradients, gradient_shap, input_x_gradient, smooth_grad, occlusion, feature_ablation, "
+    "shapley_sampling, kernel_shap, grad_cam; all for those that work at the seam"
+)
+
 
 def verb(verbs: Verbs, name: str, run: Run, words: str) -> argparse.ArgumentParser:
     """Add a verb that is carried out by `run`."""
@@ -25,6 +31,15 @@ def model_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, type=Path, metavar="BUNDLE")
     parser.add_argument("--records", required=True, type=Path, metavar="DIR|ZIP|FILE")
     encoder_flags(parser)
+
+
+def question_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say what to explain and how."""
+    parser.add_argument("--method", default="integrated_gradients", metavar="NAME|all", help=METHODS)
+    parser.add_argument("--seam", default="fusion", choices=("input", "fusion"))
+    parser.add_argument("--target", metavar="CLASS", help="class to explain (default: each strategy's own answer)")
+    parser.add_argument("--against", metavar="CLASS", help="class to contrast it with, in attributions")
+    parser.add_argument("--policy", default="marginal", metavar="NAME", help="how a modality is removed")
 
 
 def encoder_flags(parser: argparse.ArgumentParser) -> None:
@@ -57,3 +72,25 @@ def open_model(given: argparse.Namespace) -> Any:
     from fusion_core.bundle import load
 
     return load(given.model, roots(given))
+
+
+def question_of(given: argparse.Namespace, randomise: bool = False) -> Any:
+    """Return the question that the flags ask, its maps judged."""
+    from fusion_core.question import Question
+
+    asked = (given.method, given.seam, given.target)
+    return Question(*asked, policy=given.policy, against=given.against, judge=True, randomise=randomise)
+
+
+def record_of(given: argparse.Namespace) -> Any:
+    """Return the record asked for; None for a row that was refused, after its line. `source` keeps unpacked media."""
+    from fusion_core.lines import predict_line
+    from fusion_core.reading.records import read
+    from fusion_core.types import Failure
+
+    given.source = read(given.records)
+    refused = next((row for row in given.source.refusals if row.id == given.id), None)
+    if refused is None:
+        return given.source.find(given.id)
+    emit(predict_line(Failure(refused.id, None, refused.code, refused.message)))
+    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fusion_core.commands.flags import Verbs, emit, model_flags, open_model, say, verb
+from fusion_core.commands.flags import Verbs, emit, model_flags, open_model, record_of, say, verb
 
 
 def add(verbs: Verbs) -> None:
@@ -31,7 +31,9 @@ def run_influence(given: argparse.Namespace) -> int:
 
     model = open_model(given)
     strategies = [s for s in chosen_strategies(model, given.strategy) if s in trained(model)]
-    record = read(given.records).find(given.id)
+    record = record_of(given)
+    if record is None:
+        return 3
     index = load_influence(given.model, given.training)
     if index is None:
         index = build_influence(model, read(given.training).records, _progress)

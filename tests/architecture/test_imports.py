@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 #: Layers of `fusion_core` from the bottom up; a module may import its own layer's package and anything lower.
 LAYERS = [
     {"errors", "types", "intervals", "ranks"},
-    {"registry"},
+    {"registry", "words", "embedded"},
     {"reading"},
     {"attention"},
     {"fusion"},
@@ -24,7 +24,7 @@ LAYERS = [
     {"random_heads"},
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
-    {"doctor", "fitting", "influence", "neighbours"},
+    {"doctor", "fitting", "influence", "neighbours", "report"},
     {"log"},
     {"commands"},
     {"cli"},

@@ -12,7 +12,7 @@ import pytest
 
 from fusion_core.attribute import method
 from fusion_core.cli import main
-from fusion_core.commands.trace import METHODS
+from fusion_core.commands.flags import METHODS
 from fusion_core.errors import CODES
 from fusion_core.fusion import strategy
 from tests.conftest import ROOT, SAMPLES
