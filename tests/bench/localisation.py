@@ -1,9 +1,10 @@
 """Does a map point at the asked object? `python -m tests.bench.localisation --records FRESH/scene_qa [--seam input]`.
 
 Over correctly answered scene questions that have a box, per question type, the image part of each map: pointing (the
-strongest cell's centre lies in the asked object's box; chance: the share of cells whose centre does), the same of the
-other objects' boxes (distractors), relevance mass in the box (chance: its share of the area) and rank accuracy (share
-of the k strongest cells that lie in the box, k = cells whose centre does). Scores are clamped to non-negative first.
+strongest cell's centre lies in the asked object's box; chance: the share of cells whose centre does), touching (that
+cell overlaps the box at all; chance: the share of cells that do), distractor (its centre lies in another object's box),
+relevance mass in the box (chance: its share of the area) and rank accuracy (share of the k strongest cells that lie in
+the box, k = cells whose centre does). Scores are clamped to non-negative first.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from fusion_core.types import Record, TokenAxis
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 Box = tuple[float, float, float, float]
+MEANS = ("hit", "touching", "distracted", "mass", "rank", "chance", "near", "area")
 
 
 @dataclass(frozen=True)
@@ -35,10 +37,12 @@ class Pointed:
     """What one map of one record says about where the evidence is; every figure a share between 0 and 1."""
 
     hit: bool
+    touching: bool
     distracted: bool
     mass: float
     rank: float
     chance: float
+    near: float
     area: float
 
 
@@ -77,10 +81,12 @@ def pointed(scores: np.ndarray, axis: TokenAxis, asked: Box, others: Sequence[Bo
     total = float(relevance.sum())
     return Pointed(
         hit=bool(own[strongest]),
+        touching=bool(covered[strongest] > 0),
         distracted=any(bool(inside(axis, box)[strongest]) for box in others),
         mass=float((relevance * covered).sum() / total) if total > 0 else float(covered.mean()),
         rank=float(own[most].mean()),
         chance=float(own.mean()),
+        near=float((covered > 0).mean()),
         area=float(covered.mean()),
     )
 
@@ -108,18 +114,18 @@ def maps(
 def table(found: Mapping[tuple[str, str], Mapping[str, list[Pointed]]]) -> list[str]:
     """Return the Markdown table, one row per strategy, map and question type."""
     lines = [
-        "| strategy | map | questions | n | pointing (95 % interval) | chance | distractor | mass in box | area "
-        "| rank |",
-        "|" + "---|" * 10,
+        "| strategy | map | questions | n | pointing (95 % interval) | chance | touching | chance | distractor "
+        "| mass in box | area | rank |",
+        "|" + "---|" * 12,
     ]
     for (strategy, name), kinds in found.items():
         for kind, each in kinds.items():
             low, high = wilson(sum(p.hit for p in each), len(each))
-            mean = {f: float(np.mean([getattr(p, f) for p in each])) for f in ("hit", "distracted", "mass", "rank")}
+            mean = {f: float(np.mean([getattr(p, f) for p in each])) for f in MEANS}
             lines.append(
                 f"| {strategy} | {name} | {kind} | {len(each)} | {mean['hit']:.3f} ({low:.3f}-{high:.3f}) "
-                f"| {np.mean([p.chance for p in each]):.3f} | {mean['distracted']:.3f} | {mean['mass']:.3f} "
-                f"| {np.mean([p.area for p in each]):.3f} | {mean['rank']:.3f} |"
+                f"| {mean['chance']:.3f} | {mean['touching']:.3f} | {mean['near']:.3f} | {mean['distracted']:.3f} "
+                f"| {mean['mass']:.3f} | {mean['area']:.3f} | {mean['rank']:.3f} |"
             )
     return lines
 
