@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
 from dashboard import session, state
 from dashboard.inspection import Inspection
 from dashboard.options import Workplace
+from dashboard.turns import Turns
 from dashboard.uploads import OpenSet
 from dashboard.views.changes import changes_sentence, changes_table
 from dashboard.views.influence import card, influence_sentence
@@ -16,7 +23,26 @@ from dashboard.views.labels import say, waiting
 from dashboard.work import Work
 from fusion_core.change import smallest_changes
 from fusion_core.influence import influential, trained
+from fusion_core.model import FusedModel
+from fusion_core.question import Question
+from fusion_core.report import gather, page
 from fusion_core.types import Influential, Record, SmallestChange
+
+
+def case_file(
+    loaded: FusedModel,
+    record: Record,
+    strategy: str,
+    target: str,
+    folder: Path,
+    own_files: Callable[[], AbstractContextManager[None]],
+    turns: Turns,
+) -> bytes:
+    """Write a record's case file, in its turn, reading its media where its browser's media are read."""
+    question = Question(target=target, judge=True)
+    with turns.take(), own_files():
+        return page(gather(loaded, record, (strategy,), question, datetime.now(UTC), folder)).encode()
+
 
 QUESTIONS = {"changes": "What would flip this answer?", "influence": "Which training records pushed it?"}
 MOST = 5
@@ -41,6 +67,7 @@ class Deeper:
             with st.container(horizontal=True):
                 for name, words in QUESTIONS.items():
                     st.button(words, key=f"ask {name}", on_click=self._ask, args=(name,), disabled=(name,) in asked)
+                self._case_file()
             if ("changes",) in asked:
                 self._changes()
             if ("influence",) in asked:
@@ -48,6 +75,30 @@ class Deeper:
 
     def _ask(self, name: str) -> None:
         state.note(self.work.content, "deeper", (name,))
+
+    def _case_file(self) -> None:
+        """Offer the record's case file; it is written when somebody takes it, outside this script's run."""
+        folder = self.place.model
+        write = partial(
+            case_file,
+            session.model(str(folder)),
+            self.record,
+            self.strategy,
+            self.target,
+            folder,
+            session.file_reader(self.opened),
+            session.turns(),
+        )
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.record.id}-{self.strategy}")[:80]
+        st.download_button(
+            "Save a case file",
+            write,
+            f"{name}.html",
+            "text/html",
+            key="case file",
+            on_click="ignore",
+            help="One page that needs no network, with every number, setting and version. It takes some seconds.",
+        )
 
     def _changes(self) -> None:
         parts = session.parts(self.opened, self.work.content)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,12 @@ def keep_upload(upload: Upload) -> str:
 
 def own_files(opened: OpenSet | None = None) -> AbstractContextManager[None]:
     """Read files of an upload, this one or a new one, in processes that read for no other browser."""
-    return reading_for("" if opened and not opened.upload else browser())
+    return file_reader(opened)()
+
+
+def file_reader(opened: OpenSet | None = None) -> Callable[[], AbstractContextManager[None]]:
+    """Return what `own_files` returns, to be entered later and elsewhere: the browser is known now."""
+    return partial(reading_for, "" if opened and not opened.upload else browser())
 
 
 def uploaded_record(loaded: FusedModel, text: str, image: File | None, audio: File | None, label: str | None) -> Upload:

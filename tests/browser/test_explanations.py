@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import choose, swap
+from tests.browser.steps import choose, download, swap
 
 BADGE = re.compile("trusted|weak|no better than random")
 VIEWS = {"early": ("raw", "rollout", "relevancy"), "bottleneck": ("raw", "rollout", "relevancy")}
@@ -138,3 +138,13 @@ def test_deeper_questions_fit_a_phone_in_the_dark(visit):
     expect(page.locator(".pushed").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     here.shot("deeper-420")
+
+
+def test_the_case_file_of_what_is_shown_can_be_taken_away(visit):
+    here = visit()
+    here.open("/?model=scene_qa&strategy=early&record=sq-test-0003")
+    here.complete()
+    page = download(here, "Save a case file")
+    assert "Content-Security-Policy" in page
+    assert "sq-test-0003" in page
+    assert "<script" not in page
