@@ -2,7 +2,8 @@
 
 Over correctly answered scene questions that have a box, per question type, the image part of each map: pointing (the
 strongest cell's centre lies in the asked object's box; chance: the share of cells whose centre does), touching (that
-cell overlaps the box at all; chance: the share of cells that do), distractor (its centre lies in another object's box),
+cell overlaps the box at all; chance: the share of cells that do), between (the centroid of the 3 x 3 cells around the
+strongest lies in the box), distractor (its centre lies in another object's box),
 relevance mass in the box (chance: its share of the area) and rank accuracy (share of the k strongest cells that lie in
 the box, k = cells whose centre does). Scores are clamped to non-negative first.
 """
@@ -29,7 +30,7 @@ from fusion_core.types import Record, TokenAxis
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 Box = tuple[float, float, float, float]
-MEANS = ("hit", "touching", "distracted", "mass", "rank", "chance", "near", "area")
+MEANS = ("hit", "touching", "between", "distracted", "mass", "rank", "chance", "near", "area")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Pointed:
 
     hit: bool
     touching: bool
+    between: bool
     distracted: bool
     mass: float
     rank: float
@@ -82,6 +84,7 @@ def pointed(scores: np.ndarray, axis: TokenAxis, asked: Box, others: Sequence[Bo
     return Pointed(
         hit=bool(own[strongest]),
         touching=bool(covered[strongest] > 0),
+        between=_holds(asked, *_centroid(relevance, axis, strongest)),
         distracted=any(bool(inside(axis, box)[strongest]) for box in others),
         mass=float((relevance * covered).sum() / total) if total > 0 else float(covered.mean()),
         rank=float(own[most].mean()),
@@ -89,6 +92,20 @@ def pointed(scores: np.ndarray, axis: TokenAxis, asked: Box, others: Sequence[Bo
         near=float((covered > 0).mean()),
         area=float(covered.mean()),
     )
+
+
+def _centroid(relevance: np.ndarray, axis: TokenAxis, cell: int) -> tuple[float, float]:
+    """Return the centre of gravity of a cell and those around it, in pixels."""
+    spans = np.asarray(axis.spans, dtype=float)
+    x, y = (spans[:, 0] + spans[:, 2]) / 2, (spans[:, 1] + spans[:, 3]) / 2
+    wide, tall = spans[cell, 2] - spans[cell, 0], spans[cell, 3] - spans[cell, 1]
+    weights = relevance * (np.abs(x - x[cell]) < 1.5 * wide) * (np.abs(y - y[cell]) < 1.5 * tall)
+    total = max(float(weights.sum()), 1e-12)
+    return float((weights * x).sum()) / total, float((weights * y).sum()) / total
+
+
+def _holds(box: Box, x: float, y: float) -> bool:
+    return box[0] <= x < box[2] and box[1] <= y < box[3]
 
 
 def maps(
@@ -113,20 +130,16 @@ def maps(
 
 def table(found: Mapping[tuple[str, str], Mapping[str, list[Pointed]]]) -> list[str]:
     """Return the Markdown table, one row per strategy, map and question type."""
-    lines = [
-        "| strategy | map | questions | n | pointing (95 % interval) | chance | touching | chance | distractor "
-        "| mass in box | area | rank |",
-        "|" + "---|" * 12,
-    ]
+    names = "strategy, map, questions, n, pointing (95 % interval), chance, touching, chance, between, distractor"
+    heading = [*names.split(", "), "mass in box", "area", "rank"]
+    lines = [f"| {' | '.join(heading)} |", "|" + "---|" * len(heading)]
     for (strategy, name), kinds in found.items():
         for kind, each in kinds.items():
             low, high = wilson(sum(p.hit for p in each), len(each))
             mean = {f: float(np.mean([getattr(p, f) for p in each])) for f in MEANS}
-            lines.append(
-                f"| {strategy} | {name} | {kind} | {len(each)} | {mean['hit']:.3f} ({low:.3f}-{high:.3f}) "
-                f"| {mean['chance']:.3f} | {mean['touching']:.3f} | {mean['near']:.3f} | {mean['distracted']:.3f} "
-                f"| {mean['mass']:.3f} | {mean['area']:.3f} | {mean['rank']:.3f} |"
-            )
+            told = ("chance", "touching", "near", "between", "distracted", "mass", "area", "rank")
+            cells = [strategy, name, kind, str(len(each)), f"{mean['hit']:.3f} ({low:.3f}-{high:.3f})"]
+            lines.append(f"| {' | '.join([*cells, *(f'{mean[f]:.3f}' for f in told)])} |")
     return lines
 
 
