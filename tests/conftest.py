@@ -75,3 +75,20 @@ def tiny_model() -> FusedModel:
         n: Fitted(n, h.parameter_count(), 0.9, (0.8, 0.95), 50, 100, 0.4, "trained", 0, 0.1) for n, h in heads.items()
     }
     return FusedModel("tiny", CLASSES, SpecsOnly(SPECS), heads, fitted, Background(random_tokens(8, seed=9)), "late")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real Chromium for all tests: Playwright cannot be started twice."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser.serving import ARGUMENTS, CHROMIUM
+
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI") == "true":
+            pytest.fail("Chromium is not installed: the browser tests cannot run")
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()

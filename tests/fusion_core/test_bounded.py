@@ -409,12 +409,12 @@ def test_records_of_a_model_are_decoded_in_a_child():
     record = Record(
         "one", image=media_from_bytes(IMAGES["png"], "a.png"), audio=media_from_bytes(DAMAGED["flac, cut"], "a.flac")
     )
-    picture, notes = stack._decode(record, "image")
+    picture, notes = stack.decode(record, "image")
     assert np.array_equal(picture.pixels, np.asarray(noise()))
     assert notes == ()
     assert bounded.MEDIA.pids()
     with pytest.raises(RecordError, match=r"'a\.flac'") as caught:
-        stack._decode(record, "audio")
+        stack.decode(record, "audio")
     assert (caught.value.code, caught.value.record_id) == ("audio_damaged", "one")
     assert (stack.decode_image, stack.decode_audio) == (bounded.decode_image, bounded.decode_audio)
 

@@ -29,10 +29,14 @@ def last_weights(head):
 
 
 def gradient(model, name, tokens, label):
-    weights = [w.requires_grad_() for w in last_weights(model.heads[name])]
-    logits = model.fuse(tokens, name)
-    loss = nn.functional.cross_entropy(logits, torch.tensor([CLASSES.index(label)]))
-    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)])
+    weights = last_weights(model.heads[name])
+    for weight in weights:
+        weight.requires_grad_(True)
+    loss = nn.functional.cross_entropy(model.fuse(tokens, name), torch.tensor([CLASSES.index(label)]))
+    found = torch.autograd.grad(loss, weights)
+    for weight in weights:
+        weight.requires_grad_(False)  # the model is everybody's
+    return torch.cat([g.flatten() for g in found])
 
 
 def index_of(model, name, batch, labels):

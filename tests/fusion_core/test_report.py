@@ -306,22 +306,6 @@ def test_a_page_that_cannot_be_written_leaves_what_was_there(tmp_path, monkeypat
     assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    from tests.browser.serving import ARGUMENTS, CHROMIUM
-
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail("Chromium is not installed: the browser tests cannot run")
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
-
-
 WIDER = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1).length"
 HEARD = "document.querySelector('audio') ? document.querySelector('audio').duration : null"
 
@@ -329,11 +313,11 @@ HEARD = "document.querySelector('audio') ? document.querySelector('audio').durat
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("which", ["case", "hostile"])
-def test_it_opens_from_disk_without_network_at_every_width(chromium, tmp_path, which, scheme, request):
+def test_it_opens_from_disk_without_network_at_every_width(browser, tmp_path, which, scheme, request):
     case = request.getfixturevalue(which)
     path = tmp_path / "case.html"
     write_page(page(case), path)
-    context = chromium.new_context(color_scheme=scheme, offline=True, viewport={"width": 1440, "height": 900})
+    context = browser.new_context(color_scheme=scheme, offline=True, viewport={"width": 1440, "height": 900})
     opened = context.new_page()
     complaints, asked = [], []
     opened.on("console", lambda message: complaints.append(message.text))

@@ -13,7 +13,7 @@ from fusion_core.contribute.ledger import measure
 from fusion_core.fusion import HeadSettings, TokenSpec, strategy
 from fusion_core.model import Background, Fitted, FusedModel
 from fusion_core.types import MODALITIES, Tokens
-from tests.conftest import CLASSES, SpecsOnly, random_tokens
+from tests.conftest import CLASSES, SPECS, SpecsOnly, random_tokens, tiny_head
 
 WIDTH, LENGTH = 24, 5
 TWINS = {m: TokenSpec(6, "frames", raw=6) for m in ("text", "audio")}
@@ -21,15 +21,22 @@ TWINS = {m: TokenSpec(6, "frames", raw=6) for m in ("text", "audio")}
 ALIKE = [name for name in strategy if name != "film"]
 
 
+def model_of(name, head, specs, donors):
+    fitted = Fitted(name, 1, 0.9, (0.8, 0.95), 50, 100, 0.4, "trained", 0, 0.1)
+    return FusedModel("m", CLASSES, SpecsOnly(specs), {name: head}, {name: fitted}, Background(donors), name)
+
+
 @pytest.mark.parametrize("policy", ["marginal", "mean"])
 @pytest.mark.parametrize("modality", MODALITIES)
 @pytest.mark.parametrize("name", list(strategy))
-def test_a_modality_whose_weights_are_zero_contributes_nothing(tiny_model, name, modality, policy):
-    front = tiny_model.heads[name].front[modality]
+def test_a_modality_whose_weights_are_zero_contributes_nothing(name, modality, policy):
+    head = tiny_head(name)
+    front = head.front[modality]
     with torch.no_grad():
         front.linear.weight.zero_()
         front.linear.bias.zero_()
-    table = measure(tiny_model, random_tokens(1, seed=3), name, policy)
+    model = model_of(name, head, SPECS, random_tokens(8, seed=9))
+    table = measure(model, random_tokens(1, seed=3), name, policy)
     for target in CLASSES:
         assert table.ledger(target).contributions[modality] == pytest.approx(0.0, abs=1e-5)
 
@@ -64,11 +71,7 @@ def twin_tokens(seed):
 def test_swapping_two_like_slots_swaps_their_contributions(name):
     head = strategy[name](TWINS, len(CLASSES), HeadSettings(width=WIDTH, heads=2, layers=1))
     head.load_state_dict(mirrored(head))
-    fitted = {name: Fitted(name, 1, 0.9, (0.8, 0.95), 50, 100, 0.4, "trained", 0, 0.1)}
-    donors = twin_tokens(7)
-    model = FusedModel(
-        "twins", CLASSES, SpecsOnly(TWINS), {name: head.eval()}, fitted, Background(dict.fromkeys(TWINS, donors)), name
-    )
+    model = model_of(name, head.eval(), TWINS, dict.fromkeys(TWINS, twin_tokens(7)))
     one, other = twin_tokens(1), twin_tokens(2)
     straight, crossed, same = (
         measure(model, {"text": a, "audio": b}, name, "mean").ledger("yes").contributions
