@@ -12,7 +12,7 @@ from fusion_core.question import Question, attribute
 from fusion_core.reading.records import read
 from fusion_core.tokens import encode_records
 from tests.bench.accuracy import correct
-from tests.bench.localisation import boxes, overlap
+from tests.bench.localisation import boxes, overlap, pointed
 from tests.conftest import SAMPLES
 
 ASKED, STRATEGY = 60, "cross_attention"
@@ -72,3 +72,25 @@ def test_the_asked_object_holds_the_evidence_and_no_distractor_as_much(masses, n
     asked, distractor = masses[name]
     assert asked >= least
     assert asked > distractor
+
+
+@pytest.mark.parametrize(("name", "least"), [("integrated_gradients", 0.88), ("relevancy", 0.8)])
+def test_where_cells_are_their_own_pixels_maps_point_at_the_asked_object(model, colours, name, least):
+    """On 500 fresh answers .968 and .918 (README); 60 records are two standard errors less sure."""
+    hits = []
+    for record in colours:
+        inputs, tokens = model.encode_record(record)
+        answer = int(model.fuse(tokens, "early_raw").argmax())
+        if model.classes[answer] != record.label:
+            continue
+        if name == "relevancy":
+            views = attention_scores(model, tokens, "early_raw", answer)
+            scores = next(view.scores for view in views if view.method == name)
+        else:
+            (found,) = attribute(model, inputs, tokens, "early_raw", record.label, Question(method=name))
+            scores = found.scores
+        asked, others = boxes(record)
+        where = pointed(scores["image"], inputs.axes(0)["image"], asked, others)
+        hits += [where.hit] if where else []
+    assert len(hits) >= 50
+    assert np.mean(hits) >= least
