@@ -15,6 +15,7 @@ from dashboard.views import media
 from dashboard.views.board import heard
 from dashboard.views.similar import Glimpse, Near, similar
 from fusion_core.errors import RecordError
+from fusion_core.influence import InfluenceIndex
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex
 from fusion_core.question import Question
@@ -40,6 +41,14 @@ class Inspection:
     failures: dict[str, str]
     image: dict[str, Any] | None
     audio: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Training:
+    """Records a model was fitted on, and what its heads made of them."""
+
+    records: RecordSet
+    index: InfluenceIndex
 
 
 def content_key(record: Record) -> str:

@@ -8,7 +8,6 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from dashboard.inspection import Inspection, content_key, glimpse, inspect_record, similar_to
+from dashboard.inspection import Inspection, Training, content_key, glimpse, inspect_record, similar_to
 from dashboard.options import Workplace, workplaces
 from dashboard.state import recall, remember
 from dashboard.turns import Turns
@@ -29,7 +28,7 @@ from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
 from fusion_core.errors import RecordError
-from fusion_core.influence import InfluenceIndex, load_influence
+from fusion_core.influence import load_influence
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex, build_index, load_index
 from fusion_core.reading.pool import reading_for
@@ -38,14 +37,6 @@ from fusion_core.types import Failure, Record
 
 CHUNK = 16
 ENOUGH = 20  # records a set needs, for similar ones to be looked for in it
-
-
-@dataclass(frozen=True)
-class Training:
-    """Records a model was fitted on, and what its heads made of them."""
-
-    records: RecordSet
-    index: InfluenceIndex
 
 
 # --- what the operator named: loaded once for all sessions ---------------------------------------------------------
