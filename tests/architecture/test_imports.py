@@ -25,7 +25,6 @@ LAYERS = [
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "influence", "neighbours", "report"},
-    {"log"},
     {"commands"},
     {"cli"},
     {"__main__"},

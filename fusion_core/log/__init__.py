@@ -1,1 +1,0 @@
-"""Prediction logs: what a service answered, kept in checked Parquet parts and content-addressed media."""
