@@ -32,17 +32,25 @@ def choose(visit, control: str, value: str) -> None:
     visit.page.locator(f'[data-testid="{control}"]').select_option(value)
 
 
+def press(button, then) -> None:
+    """Press a button and wait for what it brings; press again where nothing comes.
+
+    The page may be drawn anew between press and release, as the board fills in, and a click may be lost then.
+    """
+    button.click()
+    try:
+        then.wait_for(timeout=AGAIN)
+    except NothingCame:
+        button.click()
+        then.wait_for()
+
+
 def open_upload(visit):
     """Open the upload panel and return it."""
     button = visit.page.get_by_role("button", name="Upload").first
     dialog = visit.page.locator(DIALOG)
     inside = dialog.get_by_role("button", name="Inspect this record")
-    button.click()
-    try:
-        inside.wait_for(timeout=AGAIN)
-    except NothingCame:  # the page was drawn anew between press and release: a click may be lost then
-        button.click()
-        inside.wait_for()
+    press(button, inside)
     return dialog
 
 

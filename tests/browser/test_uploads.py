@@ -15,6 +15,7 @@ from tests.browser.steps import (
     download,
     open_upload,
     picture_file,
+    press,
     shown_record,
     upload,
     upload_set,
@@ -52,8 +53,7 @@ def test_a_photo_and_a_recorded_note_get_an_answer(visit):
     dialog = open_upload(here)
     dialog.get_by_role("radio", name="Take a photo").click()
     page.wait_for_function("document.querySelector('[role=dialog] video')?.readyState >= 3")
-    dialog.get_by_role("button", name="Take Photo").click()
-    dialog.get_by_role("button", name="Clear photo").wait_for()
+    press(dialog.get_by_role("button", name="Take Photo"), dialog.get_by_role("button", name="Clear photo"))
     dialog.get_by_role("radio", name="Record a note").click()
     dialog.get_by_test_id("stAudioInput").get_by_role("button", name="Record", exact=True).click()
     page.wait_for_timeout(1_500)
