@@ -42,7 +42,8 @@ def _answer_chunk(
 ) -> Iterator[Answer | Failure]:
     good: list[Record] = []
     failures: dict[int, Failure] = {}
-    for place, row in enumerate(chunk):
+    whole = _prepared(model, chunk)
+    for place, row in enumerate(chunk if whole is None else ()):
         if isinstance(row, Refusal):
             failures[place] = Failure(row.id, None, row.code, row.message)
             continue
@@ -52,12 +53,25 @@ def _answer_chunk(
             failures[place] = Failure(row.id, None, error.code, str(error))
             continue
         good.append(row)
-    answers = iter(_answer_good(model, good, strategies) if good else ())
+    if whole is not None:
+        good = [row for row in chunk if isinstance(row, Record)]
+    answers = iter(_answer_good(model, good, strategies, whole or model.prepare(good)) if good else ())
     for place in range(len(chunk)):
         if place in failures:
             yield failures[place]
         else:
             yield from next(answers)
+
+
+def _prepared(model: FusedModel, chunk: Sequence[Record | Refusal]) -> Inputs | None:
+    """Return the chunk's inputs when every row of it can be read: most chunks are then decoded once, not twice."""
+    records = [row for row in chunk if isinstance(row, Record) and set(row.present()) & set(model.modalities)]
+    if len(records) < len(chunk):
+        return None
+    try:
+        return model.prepare(records)
+    except RecordError:
+        return None
 
 
 def _readable(model: FusedModel, record: Record) -> None:
@@ -68,9 +82,8 @@ def _readable(model: FusedModel, record: Record) -> None:
 
 
 def _answer_good(
-    model: FusedModel, records: Sequence[Record], strategies: Sequence[str]
+    model: FusedModel, records: Sequence[Record], strategies: Sequence[str], inputs: Inputs
 ) -> Iterator[list[Answer | Failure]]:
-    inputs = model.prepare(records)
     with torch.no_grad():
         tokens = model.encode(inputs)
         embedded = {s: model.embed(tokens, s) for s in strategies}
