@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fusion_core.errors import CODES, CallError, FusionError
+from fusion_core.filling import import_flags, import_line, sweep_flags, sweep_line
 
 #: Written out: the registry would load torch for a line of help. A test holds it to the registry.
 METHODS = (
@@ -69,6 +70,12 @@ def build_parser() -> argparse.ArgumentParser:
     trace.add_argument("--policy", default="marginal", metavar="NAME", help="how a modality is removed")
     trace.add_argument("--randomise", action="store_true", help="compare maps with those of heads of random weights")
     trace.add_argument("--full", action="store_true", help="with attention weights")
+
+    sweep = _verb(verbs, "sweep", run_sweep, "answer every record into a log, in chunks that survive a crash")
+    _model_flags(sweep)
+    sweep_flags(sweep)
+
+    import_flags(_verb(verbs, "import", run_import, "bring predictions that others logged into a log"))
 
     doctor = _verb(verbs, "doctor", run_doctor, "say what a model and this installation can do")
     doctor.add_argument("--model", type=Path, metavar="BUNDLE")
@@ -192,6 +199,20 @@ def run_trace(given: argparse.Namespace) -> int:
     for trace in found:
         emit(predict_line(trace) if isinstance(trace, Failure) else trace_line(trace, given.full))
     return 3 if any(isinstance(trace, Failure) for trace in found) else 0
+
+
+def run_sweep(given: argparse.Namespace) -> int:
+    """Answer every record into a log; the last line says how many ended as what."""
+    line = sweep_line(given, _roots(given), say)
+    emit(line)
+    return 3 if line["error"] else 0
+
+
+def run_import(given: argparse.Namespace) -> int:
+    """Bring a file of predictions into a log; the last line says how many rows ended as what."""
+    line = import_line(given)
+    emit(line)
+    return 3 if line["error"] else 0
 
 
 def run_doctor(given: argparse.Namespace) -> int:

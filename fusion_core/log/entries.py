@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fusion_core.log.parts import keep_media
-from fusion_core.log.schema import SliceKind
+from fusion_core.log.schema import Run, SliceKind
 from fusion_core.reading.cells import slice_value
 from fusion_core.reading.signatures import kind_of
 
@@ -55,6 +55,16 @@ def slice_names(columns: Iterable[str]) -> dict[str, str]:
         taken.add(name.lower())
         found[column] = name
     return found
+
+
+def slice_marks(names: Mapping[str, str]) -> dict[str, str]:
+    """Return what run.json keeps of the columns' plain names, under `mapping`: "slice.<name>" to the column."""
+    return {f"slice.{name}": column for column, name in names.items()}
+
+
+def columns_of(run: Run) -> dict[str, str]:
+    """Return the plain name of each column that is a slice of the run, in the run's order."""
+    return {run.mapping.get(f"slice.{name}", name): name for name in run.slices}
 
 
 def slice_kinds(rows: Iterable[Mapping[str, object]]) -> dict[str, SliceKind]:

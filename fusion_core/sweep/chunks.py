@@ -11,14 +11,16 @@ import pyarrow.parquet as pq
 import torch
 
 from fusion_core.answers import Answer, answer_rows
+from fusion_core.encoders.source import hash_file
 from fusion_core.errors import CallError, RecordError
 from fusion_core.log import manifest
-from fusion_core.log.entries import flag_names, keep_by_content, slice_cells
+from fusion_core.log.entries import columns_of, flag_names, keep_by_content, slice_cells
 from fusion_core.log.parts import errors_table, live_parts, rows_table, write_part
 from fusion_core.log.schema import Logged, LoggedError, Part, PartKind, Run
 from fusion_core.model import FusedModel
 from fusion_core.reading.media import read_media
-from fusion_core.sweep.plan import Plan, columns_of, is_own
+from fusion_core.reading.records import RecordSet
+from fusion_core.sweep.plan import Plan, is_own
 from fusion_core.types import Failure, Media, Record, Refusal
 
 #: Places of rows in the record set that are answered at once.
@@ -54,8 +56,9 @@ def smaller(group: Group, batch: int) -> tuple[Group, ...]:
 class ChunkWriter:
     """Answers chunks of a record set and puts them into the log."""
 
-    def __init__(self, plan: Plan, model: FusedModel, rows: Sequence[Record | Refusal], run: Run) -> None:
-        self.plan, self.model, self.rows, self.run = plan, model, rows, run
+    def __init__(self, plan: Plan, model: FusedModel, records: RecordSet, run: Run) -> None:
+        self.plan, self.model, self.run = plan, model, run
+        self.records, self.rows = records, records.rows  # unpacked media live as long as the set they came with
         self._columns = columns_of(run)
 
     def write(self, task: Task, announce: Callable[[Group], None] = lambda group: None) -> None:
@@ -80,7 +83,7 @@ class ChunkWriter:
     def _answer(self, task: Task, announce: Callable[[Group], None]) -> Iterator[tuple[int, Found]]:
         apart = {place for group in task.fragile for place in group}.union(task.skipped)
         groups = batches(self.rows, self.plan.places(task.number), self.plan.batch)
-        pending = deque(group for group in (*_without(groups, apart), *task.fragile))
+        pending = deque((*_without(groups, apart), *task.fragile))
         for place in task.skipped:
             yield place, [_exhausted(self.rows[place])]
         while pending:
@@ -153,7 +156,8 @@ def batches(rows: Sequence[Record | Refusal], places: Collection[int], batch: in
 
 
 def _without(groups: list[Group], apart: set[int]) -> Iterator[Group]:
-    return (group for group in groups if not apart.intersection(group))
+    rest = (tuple(place for place in group if place not in apart) for group in groups)
+    return (group for group in rest if group)
 
 
 def _out_of_memory(error: Exception) -> bool:
@@ -188,8 +192,6 @@ def commit(plan: Plan, kind: PartKind, table: pa.Table, number: int) -> None:
 
 def _adopt(plan: Plan, kind: PartKind, table: pa.Table, number: int) -> None:
     """Name a file in the manifest whose writer was stopped just before it did."""
-    from fusion_core.encoders.source import hash_file
-
     file = f"{kind}/part-{number:05d}.parquet"
     path = plan.folder / file
     keys = ["id", "strategy"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from fusion_core.encoders import EncoderRoots
 from fusion_core.encoders.source import hash_file
 from fusion_core.errors import CallError, ModelError
-from fusion_core.log.entries import slice_kinds, slice_names
+from fusion_core.log.entries import slice_kinds, slice_marks, slice_names
 from fusion_core.log.parts import create_run, read_run, run_folder, runs
 from fusion_core.log.schema import Run
 from fusion_core.model import FusedModel
@@ -120,7 +120,9 @@ def begin(plan: Plan, model: FusedModel, rows: Sequence[Record | Refusal], resum
     if plan.run in runs(plan.log):
         run = read_run(plan.log, plan.run)
         if not resume:
-            raise CallError(f"run {quoted(plan.run)} is in the log already; --resume goes on with it, --run names another")
+            raise CallError(
+                f"run {quoted(plan.run)} is in the log already; --resume goes on with it, --run names another"
+            )
         _check_same(plan, run)
         return run
     metas = [
@@ -138,7 +140,7 @@ def begin(plan: Plan, model: FusedModel, rows: Sequence[Record | Refusal], resum
         "sweep",
         model.name,
         plan.model_mark,
-        {**plan.marks(), **{f"slice.{name}": column for column, name in names.items()}},
+        {**plan.marks(), **slice_marks(names)},
         datetime.now(UTC).replace(tzinfo=None, microsecond=0),
     )
     create_run(plan.log, run)
@@ -156,6 +158,10 @@ def _check_same(plan: Plan, run: Run) -> None:
             raise CallError(f"run {quoted(run.name)} began with {words.get(mark, mark)}; give another --run")
 
 
-def columns_of(run: Run) -> dict[str, str]:
-    """Return the plain name of each column of `meta` that is a slice of the run."""
-    return {run.mapping.get(f"slice.{name}", name): name for name in run.slices}
+def sizes(log: Path, name: str, chunk: int, batch: int) -> tuple[int, int]:
+    """Return the chunk and batch that a run began with, those given where there is no such run."""
+    if name not in runs(log):
+        return chunk, batch
+    kept = [read_run(log, name).mapping.get(mark, "") for mark in ("sweep.chunk", "sweep.batch")]
+    whole = all(size.isascii() and size.isdigit() and int(size) for size in kept)
+    return (int(kept[0]), int(kept[1])) if whole else (chunk, batch)

@@ -26,6 +26,8 @@ LAYERS = [
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "neighbours"},
     {"log"},
+    {"sweep", "capture"},
+    {"filling"},
     {"cli"},
     {"__main__"},
 ]
