@@ -39,13 +39,17 @@ def sweep_line(given: argparse.Namespace, roots: Any, say: Callable[[str], None]
     """Run a sweep and return its last line."""
     from fusion_core.sweep import BATCH, CHUNK, sweep
 
-    sizes = {"chunk": CHUNK if given.chunk is None else given.chunk, "batch": given.batch or BATCH}
-    if min(sizes.values()) < 1 or given.workers < 0:
+    chunk = CHUNK if given.chunk is None else given.chunk
+    batch = BATCH if given.batch is None else given.batch
+    if min(chunk, batch) < 1 or given.workers < 0:
         raise CallError("--chunk, --batch and --workers are to be positive")
     swept = sweep(
         *(given.model, given.records, given.log, given.run_name, given.strategy),
-        *(given.backend, given.resume, roots),
-        **sizes,
+        backend=given.backend,
+        resume=given.resume,
+        roots=roots,
+        chunk=chunk,
+        batch=batch,
         workers=given.workers,
         say=say,
     )

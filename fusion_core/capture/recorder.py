@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import atexit
-import os
 import re
 import threading
 import time
-import weakref
 import zlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing.util import Finalize
 from pathlib import Path
 
+from fusion_core.capture.ends import begin_afresh_in_children, close_at_end
 from fusion_core.capture.entry import Entry
-from fusion_core.capture.sink import Sink
-from fusion_core.capture.tally import Lost, Tally, lost_entries
+from fusion_core.capture.sink import Sink, is_passing
+from fusion_core.capture.tally import Counts, Tally, lost_entries
 from fusion_core.errors import CallError
 
 Redact = Callable[[Entry], "Entry | None"]
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Entries taken into the queue, those in the log, those not taken (full, redacted, closed), those that were none.
-
-    left_out: not chosen by `share`. Entries recorded and neither written nor failed are still in the queue.
-    """
-
-    recorded: int
-    written: int
-    dropped: int
-    failed: int
-    left_out: int
 
 
 class Recorder:
@@ -77,23 +59,22 @@ class Recorder:
         self._share, self._redact, self._every, self._rows = share, redact, every, rows
         self._most, self._most_bytes = queue, queue_bytes
         self._begin(Tally(self.log, base))
-        _open.add(self)
+        begin_afresh_in_children(self)
 
-    def _begin(self, tally: Tally | None) -> None:
+    def _begin(self, tally: Tally) -> None:
         """Start at nothing: when made, and in a forked child, whose thread, locks and queue are its parent's."""
         self._lock, self._wake = threading.Lock(), threading.Event()
         self._waiting: deque[Entry] = deque()
         self._in_hand: list[Entry] = []
-        self._bytes = self._recorded = self._written = self._dropped = self._failed = self._left_out = 0
+        self._bytes, self._closing, self._tally = 0, False, tally
         self._thread: threading.Thread | None = None
-        self._closing, self._tally = False, tally
         self.last_failure = ""
 
     @property
     def counts(self) -> Counts:
         """How many entries ended as what."""
         with self._lock:
-            return Counts(self._recorded, self._written, self._dropped, self._failed, self._left_out)
+            return self._tally.counts
 
     def record(
         self,
@@ -122,31 +103,21 @@ class Recorder:
             if unexpected or unknown:
                 raise TypeError(f"record() knows no {', '.join(unknown) or 'arguments without a name'}")
             if self._share < 1.0 and zlib.crc32(str(id).encode("utf-8", "replace")) >= self._share * 2**32:
-                self._left_out += 1
+                self._count("left_out")
                 return
             when = time.time() if timestamp is None else timestamp
-            media = (text, image, audio)
-            copied = dict(slices) if slices else {}
-            self._take(
-                Entry(
-                    *(id, prediction, when, *media),
-                    probabilities,
-                    confidence,
-                    label,
-                    latency_ms,
-                    strategy,
-                    copied,
-                    flags,
-                )
-            )
+            answer = (probabilities, confidence, label, latency_ms)
+            copied = {str(name): value for name, value in slices.items()} if slices else {}
+            self._take(Entry(id, prediction, when, text, image, audio, *answer, strategy, copied, flags))
         except Exception as error:
-            self._fail(error, dropped=1)
+            self._remember(error)
+            self._count("dropped")
 
     def _take(self, entry: Entry) -> None:
         if self._redact is not None:
             kept = self._redact(entry)
             if kept is None:
-                self._drop()
+                self._count("dropped")
                 return
             entry = kept
         size = entry.bytes
@@ -155,42 +126,37 @@ class Recorder:
             if not full and not self._closing:
                 self._waiting.append(entry)
                 self._bytes += size
-                self._recorded += 1
-                if self._tally is not None:
-                    self._tally.put("recorded", self._recorded)
+                self._tally.add("recorded")
             started, due = self._thread is not None, len(self._waiting) >= self._rows
         if full or self._closing:
-            self._drop()
+            self._count("dropped")
         if not started:
-            self._start()
+            try:
+                self._start()
+            except RuntimeError as error:  # no thread is to be had now; the next entry asks again, and close writes
+                self._remember(error)
         if due or full:
             self._wake.set()
 
-    def _drop(self) -> None:
+    def _count(self, field: str) -> None:
         with self._lock:
-            self._dropped += 1
-            if self._tally is not None:
-                self._tally.put("dropped", self._dropped)
+            self._tally.add(field)
 
-    def _fail(self, error: Exception, dropped: int = 0) -> None:
+    def _remember(self, error: Exception) -> None:
         with suppress(Exception):
             self.last_failure = f"{type(error).__name__}: {error}"[:1_000]
-        for _ in range(dropped):
-            self._drop()
 
     def _start(self) -> None:
         with self._lock:
             if self._thread is not None or self._closing:
                 return
-            self._thread = threading.Thread(target=self._write_on, name="fusion-lens-recorder", daemon=True)
-        if self._tally is None:  # a forked child: its own file, beside its parent's
-            with suppress(CallError):
-                self._tally = Tally(self.log, self._sink.base)
-                self._tally.put("recorded", self._recorded)
-        # At the end of a process Python calls the first, at the end of one that multiprocessing forked the second.
-        atexit.register(_close, weakref.ref(self))
-        Finalize(self, _close, (weakref.ref(self),), exitpriority=10)
-        self._thread.start()
+            if self._tally.path is None:  # a forked child: its own file, beside its parent's
+                with suppress(CallError):
+                    self._tally = Tally(self.log, self._sink.base, self._tally.counts)
+            thread = threading.Thread(target=self._write_on, name="fusion-lens-recorder", daemon=True)
+            thread.start()
+            self._thread = thread
+        close_at_end(self)
 
     def _write_on(self) -> None:
         while True:
@@ -211,24 +177,29 @@ class Recorder:
         if not batch:
             return False
         try:
-            written = self._sink.write(batch, self._fail)
+            written = self._sink.write(batch, self._remember)
         except Exception as error:
-            self._fail(error)
-            if not last:
+            self._remember(error)
+            if is_passing(error) and not last:
                 return False  # the batch stays in hand: the disk may have room again next time
-            written = 0
+            written = sum(self._write_alone(entry) for entry in batch)
         self._settle(batch, written)
         return True
 
+    def _write_alone(self, entry: Entry) -> int:
+        """Write one entry of a batch that could not be written for the sake of one of them; 0 if it was this one."""
+        try:
+            return self._sink.write([entry], self._remember)
+        except Exception as error:
+            self._remember(error)
+            return 0
+
     def _settle(self, batch: list[Entry], written: int) -> None:
         with self._lock:
-            self._written += written
-            self._failed += len(batch) - written
             self._bytes -= sum(entry.bytes for entry in batch)
             self._in_hand = []
-            if self._tally is not None:
-                self._tally.put("written", self._written)
-                self._tally.put("failed", self._failed)
+            self._tally.add("written", written)
+            self._tally.add("failed", len(batch) - written)
 
     def close(self, timeout: float = 60.0) -> None:
         """Write all that waits, for at most `timeout` seconds, and take no more; a second time it does nothing."""
@@ -238,12 +209,16 @@ class Recorder:
             self._wake.set()
             if self._thread is not None:
                 self._thread.join(timeout)
+            else:
+                while self._write_batch(True):
+                    pass
             ended = self._thread is None or not self._thread.is_alive()
-            if first and ended and self._tally is not None:
-                self._tally.close()
-                self._tally = None
+            if first and ended:
+                with self._lock:
+                    self._tally.close()
+                    self._tally = Tally(None, start=self._tally.counts)
         except Exception as error:
-            self._fail(error)
+            self._remember(error)
 
     def __enter__(self) -> Recorder:
         return self
@@ -251,28 +226,9 @@ class Recorder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _forked(self) -> None:
+    def forked(self) -> None:
         """Be a new recorder in a forked child: what waits is written by the parent, whose thread is not here."""
         tally, closed = self._tally, self._closing
-        self._begin(None)
+        self._begin(Tally(None))
         self._closing = closed
-        if tally is not None:
-            tally.let_go()
-
-
-_open: weakref.WeakSet[Recorder] = weakref.WeakSet()
-
-
-def _close(recorder: weakref.ref[Recorder]) -> None:
-    found = recorder()
-    if found is not None:
-        found.close()
-
-
-def _forked_all() -> None:
-    for recorder in list(_open):
-        recorder._forked()
-
-
-if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
-    os.register_at_fork(after_in_child=_forked_all)
+        tally.let_go()

@@ -46,31 +46,29 @@ class Sink:
         """
         run = self._fitting(slice_kinds(entry.slices for entry in entries))
         rows, errors = self._rows(entries, run, fault)
-        if rows:
-            self._part(run, "parts", rows_table(rows, run))
+        if rows is not None:
+            self._part(run, "parts", rows)
         if errors:
             try:
                 self._part(run, "errors", errors_table(errors))
             except CallError as error:  # the answers are written: to raise now would write them twice
                 fault(error)
-        return len(rows)
+        return 0 if rows is None else int(rows.num_rows)
 
-    def _rows(self, entries: Sequence[Entry], run: Run, fault: Fault) -> tuple[list[Logged], list[LoggedError]]:
+    def _rows(self, entries: Sequence[Entry], run: Run, fault: Fault) -> tuple[pa.Table | None, list[LoggedError]]:
         rows: list[Logged] = []
         errors: list[LoggedError] = []
         columns = columns_of(run)
         for entry in entries:
             try:
                 cells = slice_cells(entry.slices, columns, run.slices)
-                row = logged(entry, run.classes, self.release, self.log, cells)
-                rows_table([row], run)
-                rows.append(row)
+                rows.append(logged(entry, run.classes, self.release, self.log, cells))
             except Exception as error:
-                if isinstance(error, OSError) or getattr(error, "code", "") in ("resource_exhausted", "call_refused"):
+                if is_passing(error):
                     raise
                 fault(error)
                 errors.append(_error(entry, error, self.release))
-        return rows, errors
+        return (rows_table(rows, run) if rows else None), errors
 
     def _part(self, run: Run, kind: PartKind, table: pa.Table) -> None:
         folder = run_folder(self.log, run.name)
@@ -119,6 +117,11 @@ class Sink:
                 if self._is_mine(found, needed):
                     return found
         raise CallError(f"the log has {MOST_RUNS:,} runs named {self.base!r}; name another")
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether an error is the disk's and may pass (full, not writable), rather than that of an entry."""
+    return isinstance(error, OSError) or getattr(error, "code", "") in ("resource_exhausted", "call_refused")
 
 
 def _fits(run: Run, needed: Mapping[str, SliceKind]) -> bool:

@@ -10,7 +10,7 @@ import mmap
 import os
 import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from fusion_core.log.durable import said_as_call_error
@@ -21,9 +21,10 @@ except ImportError:  # Windows has no such lock; there, a running recorder looks
     fcntl = None  # type: ignore[assignment]
 
 FOLDER = "recorders"
-FIELDS = ("recorded", "written", "dropped", "failed", "closed")
+FIELDS = ("recorded", "written", "dropped", "failed", "left_out", "closed")
 _DIGITS = 20
 _LINE = max(map(len, FIELDS)) + 1 + _DIGITS + 1
+_END = {field: _LINE * (place + 1) - 1 for place, field in enumerate(FIELDS)}
 
 
 @dataclass(frozen=True)
@@ -35,39 +36,64 @@ class Lost:
     entries: int
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Entries taken into the queue, those in the log, those not taken (full, redacted, closed), those that were none.
+
+    left_out: not chosen by `share`. Entries recorded and neither written nor failed are still in the queue.
+    """
+
+    recorded: int = 0
+    written: int = 0
+    dropped: int = 0
+    failed: int = 0
+    left_out: int = 0
+
+
 class Tally:
-    """The counts of one recorder in one process. Raises CallError where its file cannot be made."""
+    """The counts of one recorder in one process; not locked by itself. Without a log it has no file.
 
-    def __init__(self, log: Path, run: str) -> None:
-        folder = log / FOLDER
-        self.path = folder / f"{run}.{os.getpid()}.{secrets.token_hex(4)}.txt"
-        with said_as_call_error("the recorder's counts"):
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            if fcntl is not None:
-                fcntl.flock(self._file, fcntl.LOCK_EX)
-            os.write(self._file, b"".join(_line(field, 0) for field in FIELDS))
-            self._shared = mmap.mmap(self._file, _LINE * len(FIELDS))
+    Raises CallError where the file cannot be made.
+    """
 
-    def put(self, field: str, count: int) -> None:
-        """Set one count; a change of memory, no call of the system."""
-        end = _LINE * (FIELDS.index(field) + 1) - 1
-        self._shared[end - _DIGITS : end] = b"%020d" % count
+    def __init__(self, log: Path | None, run: str = "", start: Counts | None = None) -> None:
+        self.path = None if log is None else log / FOLDER / f"{run}.{os.getpid()}.{secrets.token_hex(4)}.txt"
+        self._counts = {**asdict(start or Counts()), "closed": 0}
+        self._file = -1
+        if self.path is not None:
+            with said_as_call_error("the recorder's counts"):
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+                if fcntl is not None:
+                    fcntl.flock(self._file, fcntl.LOCK_EX)
+                os.write(self._file, b"".join(_line(field, self._counts[field]) for field in FIELDS))
+        self._shared = mmap.mmap(self._file, _LINE * len(FIELDS))
+
+    @property
+    def counts(self) -> Counts:
+        """The counts so far."""
+        return Counts(**{field: count for field, count in self._counts.items() if field != "closed"})
+
+    def add(self, field: str, count: int = 1) -> None:
+        """Add to one count; a change of memory, no call of the system."""
+        self._counts[field] += count
+        end = _END[field]
+        self._shared[end - _DIGITS : end] = b"%020d" % self._counts[field]
 
     def close(self) -> None:
         """Say that nothing was left over; a file that tells nothing else goes."""
-        self.put("closed", 1)
-        told = _read(self.path)
+        self.add("closed")
         self.let_go()
-        if not (told.get("dropped") or told.get("failed")):
+        if self.path is not None and not (self._counts["dropped"] or self._counts["failed"]):
             with suppress(OSError):
                 self.path.unlink()
 
     def let_go(self) -> None:
-        """Close our hold on the file and leave it as it is: it belongs to the process we were forked from."""
+        """Close our hold on the file and leave it as it is: it may belong to the process we were forked from."""
         with suppress(OSError, ValueError):
             self._shared.close()
-            os.close(self._file)
+            if self._file >= 0:
+                os.close(self._file)
 
 
 def lost_entries(log: Path) -> tuple[Lost, ...]:
