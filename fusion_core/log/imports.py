@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 from fusion_core.errors import CallError, RecordError
-from fusion_core.log.columns import PROBABILITY, Columns, default_mapping
-from fusion_core.log.entries import columns_of, keep_by_content, slice_cells, slice_marks, slice_names
-from fusion_core.log.parts import create_run, errors_table, rows_table, write_part
-from fusion_core.log.schema import Logged, LoggedError, Run
+from fusion_core.log.columns import Columns, default_mapping
+from fusion_core.log.commit import commit
+from fusion_core.log.entries import slice_marks, slice_names
+from fusion_core.log.importer import Importer
+from fusion_core.log.parts import create_run, errors_table, live_parts, read_run, rows_table, run_folder, runs
+from fusion_core.log.schema import Run
 from fusion_core.log.survey import Survey, survey
-from fusion_core.reading.cells import identity, moment, words
-from fusion_core.reading.media import MediaStore, read_media
 from fusion_core.reading.metadata import Row, read_rows
 from fusion_core.reading.paths import open_regular
 from fusion_core.reading.records import check_suffix, in_folder
-from fusion_core.reading.rows import Finder, is_empty, media_of
 from fusion_core.reading.texts import quoted
-from fusion_core.types import MODALITIES
 
-STRATEGY = "imported"
 PART_ROWS = 50_000
 
 
@@ -52,47 +50,81 @@ def import_log(
     mapping: from our columns (id, prediction, confidence, probabilities, label, timestamp, release, latency_ms,
     strategy, text, image, audio) to the file's; columns of the same name need none, `prob_<class>` are probabilities,
     others become slices. classes: their order in lists of probabilities, where the rows do not tell. Media are named
-    relative to the file's folder, and copied.
-    Raises CallError when a column for id or prediction is missing, the file cannot be read, or the run is there already.
+    relative to the file's folder, and copied. An import that was stopped is gone on with when it is asked for again.
+    Raises CallError when a column for id or prediction is missing, the file cannot be read, or the run is another.
     """
     started = time.monotonic()
     check_suffix(file.name)
-    columns = _columns(file, mapping or {})
+    columns = default_mapping(_columns(file), mapping or {}, file.name)
     found = survey(_rows(file, columns), columns, tuple(classes))
+    kept = _run(file, run or file.stem, columns, found, part_rows)
+    folder = _begun(log, kept)
+    if _total(folder, part_rows) < found.rows:
+        importer = Importer(log, kept, columns, found, in_folder(file.resolve().parent))
+        rows = _rows(file, columns)
+        for number in range(-(-found.rows // part_rows)):
+            answered, errors = importer.sorted_out(list(islice(rows, part_rows)))
+            if answered:
+                commit(folder, "parts", rows_table(answered, kept), number)
+            if errors:
+                commit(folder, "errors", errors_table(errors), number)
+    parts = live_parts(folder)
+    ok, error = (sum(part.rows for part in parts.of(kind)) for kind in ("parts", "errors"))
+    return Imported(kept.name, found.rows, ok, error, round(time.monotonic() - started, 3))
+
+
+def _run(file: Path, name: str, columns: Columns, found: Survey, part_rows: int) -> Run:
     names = slice_names(found.slices)
-    name = run or file.stem
-    kinds = {plain: found.slices[column] for column, plain in names.items()}
-    kept = Run(
+    marks = {"import.file": _hash(file), "import.rows": str(found.rows), "import.part_rows": str(part_rows)}
+    return Run(
         name,
         found.classes,
         found.modalities,
-        kinds,
+        {plain: found.slices[column] for column, plain in names.items()},
         "import",
-        mapping={**columns.ours, **slice_marks(names)},
+        mapping={**columns.ours, **slice_marks(names), **marks},
         started=datetime.now(UTC).replace(tzinfo=None, microsecond=0),
     )
-    folder = create_run(log, kept)
-    importer = _Importer(log, kept, columns, found, in_folder(file.resolve().parent))
-    rows = _rows(file, columns)
-    ok = error = number = 0
-    while chunk := list(islice(rows, part_rows)):
-        answered, errors = importer.sorted_out(chunk)
-        if answered:
-            write_part(folder, "parts", rows_table(answered, kept), number)
-        if errors:
-            write_part(folder, "errors", errors_table(errors), number)
-        ok, error, number = ok + len(answered), error + len(errors), number + 1
-    return Imported(name, ok + error, ok, error, round(time.monotonic() - started, 3))
 
 
-def _columns(file: Path, mapping: Mapping[str, str]) -> Columns:
-    """Return which column of the file is which of ours; CallError names those there are when one is missing."""
+def _begun(log: Path, run: Run) -> Path:
+    """Make the run, or go on with the same import; CallError when the run is something else."""
+    if run.name not in runs(log):
+        return create_run(log, run)
+    there = read_run(log, run.name)
+    if replace(there, started=run.started) != run:
+        raise CallError(f"run {quoted(run.name)} is in the log already, with other rows or columns; give another --run")
+    return run_folder(log, run.name)
+
+
+def _total(folder: Path, part_rows: int) -> int:
+    """Count the rows that are in the log; CallError when the parts are not those an import goes on with."""
+    parts = live_parts(folder)
+    if parts.damaged:
+        worst = parts.damaged[0]
+        raise CallError(
+            f"{worst.part.file} of run {quoted(folder.name)} is damaged: {worst.reason}; give another --run"
+        )
+    if any(part.rows > part_rows for part in parts.live):
+        raise CallError(f"parts of run {quoted(folder.name)} were merged before it was finished; give another --run")
+    return sum(part.rows for part in parts.live)
+
+
+def _hash(file: Path) -> str:
+    with open_regular(file.resolve(), file.name) as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _columns(file: Path) -> tuple[str, ...]:
+    """Return the columns of a file's rows, in the order they turn up."""
     there: dict[str, None] = {}
     for row in _raw(file, frozenset()):
         there.update(dict.fromkeys(row.cells))
+        if there and not file.name.lower().endswith(".jsonl"):
+            break  # rows of a table all have the same
     if not there:
         raise CallError(f"{quoted(file.name)} has no rows that can be read", "metadata_damaged")
-    return default_mapping(tuple(there), mapping, file.name)
+    return tuple(there)
 
 
 def _rows(file: Path, columns: Columns) -> Iterator[Row]:
@@ -106,90 +138,3 @@ def _raw(file: Path, as_written: frozenset[str]) -> Iterator[Row]:
     except (RecordError, OSError) as error:
         code = error.code if isinstance(error, RecordError) else "file_missing"
         raise CallError(f"{quoted(file.name)} cannot be read: {error}", code) from error
-
-
-class _Importer:
-    """Makes rows of a file into rows of the log."""
-
-    def __init__(self, log: Path, run: Run, columns: Columns, found: Survey, finder: Finder) -> None:
-        self.log, self.run, self.columns, self.found, self.finder = log, run, columns, found, finder
-        self._slices = columns_of(run)
-        self._store = MediaStore()
-        self._seen: set[tuple[str, str]] = set()
-
-    def sorted_out(self, rows: Sequence[Row]) -> tuple[list[Logged], list[LoggedError]]:
-        """Return rows as answers and errors."""
-        answered: list[Logged] = []
-        errors: list[LoggedError] = []
-        for row in rows:
-            try:
-                answered.append(self._row(row))
-            except (RecordError, ValueError) as error:
-                errors.append(self._error(row, error))
-        return answered, errors
-
-    def _row(self, row: Row) -> Logged:
-        if row.fault:
-            raise RecordError(row.fault, "metadata_damaged")
-        cell = self.columns.of(row)
-        id, said = identity(cell("id")), words(cell("prediction"), "prediction")
-        if id is None or said is None:
-            missing = "id" if id is None else "prediction"
-            raise RecordError(f"has no {missing} (column {quoted(self.columns.ours[missing])})", "metadata_damaged")
-        strategy = words(cell("strategy"), "strategy") or STRATEGY
-        if (id, strategy) in self._seen:
-            raise RecordError(f"an earlier row has the id {quoted(id)}", "duplicate_id")
-        probabilities = self.found.probabilities(row)
-        media = {m: self._media(cell(m), m, row) for m in ("image", "audio")}
-        text = words(cell("text"), "text")
-        there = {"text": text, **media}
-        time, flags = self._time(cell("timestamp"), row)
-        logged = Logged(
-            id,
-            strategy,
-            said,
-            self.found.confidence(row, said, probabilities),
-            probabilities,
-            time,
-            words(cell("release"), "release"),
-            words(cell("label"), "label"),
-            self.columns.number(row, "latency_ms"),
-            tuple(m for m in MODALITIES if there[m] is not None),
-            flags,
-            text,
-            media["image"],
-            media["audio"],
-            slice_cells(row.cells, self._slices, self.run.slices),
-        )
-        self._seen.add((id, strategy))
-        return logged
-
-    def _time(self, cell: object, row: Row) -> tuple[datetime | None, tuple[str, ...]]:
-        flags = ("undecodable-bytes-replaced",) if row.flags else ()
-        try:
-            return moment(cell), flags
-        except ValueError:
-            return None, (*flags, "unreadable-timestamp")
-
-    def _media(self, cell: object, modality: str, row: Row) -> str | None:
-        if is_empty(cell):
-            return None
-        media = media_of(cell, f"{modality} of row {row.number}", self.finder, self._store)
-        return keep_by_content(self.log, read_media(media))
-
-    def _error(self, row: Row, error: Exception) -> LoggedError:
-        code = error.code if isinstance(error, RecordError) else "metadata_damaged"
-        cell = self.columns.of(row)
-        try:
-            id = identity(cell("id")) or f"row:{row.number}"
-        except RecordError:
-            id = f"row:{row.number}"
-        time, release = None, None
-        try:
-            time, release = moment(cell("timestamp")), words(cell("release"), "release")
-        except (ValueError, RecordError):
-            pass
-        return LoggedError(id, None, code, f"{row.where}: {error}", time, release)
-
-
-__all__ = ["PROBABILITY", "Imported", "import_log"]

@@ -26,6 +26,7 @@ ROUNDING = 1e-3
 class Survey:
     """What the rows have in common. slices: columns of the file, as it names them, with their kinds."""
 
+    rows: int
     columns: Columns
     classes: tuple[str, ...]
     modalities: tuple[str, ...]
@@ -48,8 +49,13 @@ class Survey:
         return tuple(given)
 
     def confidence(self, row: Row, prediction: str, probabilities: Sequence[float] | None) -> float:
-        """Return the confidence a row states, else its prediction's probability, else NaN; RecordError for no number."""
+        """Return the confidence a row states, else its prediction's probability, else NaN.
+
+        Raises RecordError when it states no number, or predicts no class.
+        """
         stated = self.columns.number(row, "confidence")
+        if prediction not in self.classes:
+            raise RecordError(f"predicts {quoted(prediction, 40)}, which is none of the classes", "metadata_damaged")
         if stated is not None:
             return stated
         return math.nan if probabilities is None else probabilities[self.classes.index(prediction)]
@@ -60,6 +66,8 @@ def shares_of(row: Row, columns: Columns) -> list[float] | dict[str, float] | No
     if columns.classes:
         found = {name: number_in(row.cells.get(column), column) for name, column in columns.classes.items()}
         given = {name: share for name, share in found.items() if share is not None}
+        if given and len(given) < len(found):
+            raise RecordError("has probabilities of some classes only", "metadata_damaged")
         return given or None
     cell = columns.of(row)("probabilities")
     if isinstance(cell, str) and cell:
@@ -92,7 +100,8 @@ def survey(rows: Iterable[Row], columns: Columns, classes: Sequence[str] = ()) -
     named: dict[str, None] = dict.fromkeys(columns.classes)
     order = _Order()
     seen = _Seen(columns)
-    for row in rows:
+    count = 0
+    for count, row in enumerate(rows, 1):  # noqa: B007
         if row.fault:
             continue
         seen.add(row)
@@ -110,7 +119,8 @@ def survey(rows: Iterable[Row], columns: Columns, classes: Sequence[str] = ()) -
             order.add(shares, prediction)
         if len(said) > MOST_CLASSES:
             raise CallError(f"there are more than {MOST_CLASSES:,} different predictions and labels; are they classes?")
-    return Survey(columns, _classes(tuple(classes), tuple(named), sorted(said), order), seen.modalities, seen.slices)
+    found = _classes(tuple(classes), tuple(named), sorted(said), order)
+    return Survey(count, columns, found, seen.modalities, seen.slices)
 
 
 def _classes(given: tuple[str, ...], named: tuple[str, ...], said: list[str], order: _Order) -> tuple[str, ...]:
@@ -127,7 +137,8 @@ class _Order:
     """Learns which place of a list of probabilities is which class: the highest place is the prediction."""
 
     def __init__(self) -> None:
-        self.length, self._at, self._doubt = 0, {}, False  # type: int, dict[int, str], bool
+        self.length, self._doubt = 0, False
+        self._at: dict[int, str] = {}
 
     def add(self, shares: Sequence[float], prediction: str) -> None:
         """Look at one row."""

@@ -6,17 +6,14 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from fusion_core.answers import Answer, answer_rows
-from fusion_core.encoders.source import hash_file
-from fusion_core.errors import CallError, RecordError
-from fusion_core.log import manifest
+from fusion_core.errors import RecordError
+from fusion_core.log.commit import commit
 from fusion_core.log.entries import columns_of, flag_names, keep_by_content, slice_cells
-from fusion_core.log.parts import errors_table, live_parts, rows_table, write_part
-from fusion_core.log.schema import Logged, LoggedError, Part, PartKind, Run
+from fusion_core.log.parts import errors_table, rows_table
+from fusion_core.log.schema import Logged, LoggedError, Run
 from fusion_core.model import FusedModel
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
@@ -76,9 +73,9 @@ class ChunkWriter:
                     self._add(end, answered, errors)
         # Errors come last: a chunk is done when its errors are there, or answers for every row of it.
         if answered:
-            commit(self.plan, "parts", rows_table(answered, self.run), task.number)
+            commit(self.plan.folder, "parts", rows_table(answered, self.run), task.number)
         if errors:
-            commit(self.plan, "errors", errors_table(errors), task.number)
+            commit(self.plan.folder, "errors", errors_table(errors), task.number)
 
     def _answer(self, task: Task, announce: Callable[[Group], None]) -> Iterator[tuple[int, Found]]:
         apart = {place for group in task.fragile for place in group}.union(task.skipped)
@@ -177,29 +174,3 @@ def _release(record: Record) -> str | None:
 def _error(row: Record | Refusal, failure: Failure) -> LoggedError:
     time, release = (row.timestamp, _release(row)) if isinstance(row, Record) else (None, None)
     return LoggedError(failure.id, failure.strategy, failure.code, failure.message, time, release)
-
-
-def commit(plan: Plan, kind: PartKind, table: pa.Table, number: int) -> None:
-    """Make a table part `number`; one that is there already, from a writer that was killed or slow, is taken as it is.
-
-    Raises CallError when what is there holds other rows.
-    """
-    try:
-        write_part(plan.folder, kind, table, number)
-    except FileExistsError:
-        _adopt(plan, kind, table, number)
-
-
-def _adopt(plan: Plan, kind: PartKind, table: pa.Table, number: int) -> None:
-    """Name a file in the manifest whose writer was stopped just before it did."""
-    file = f"{kind}/part-{number:05d}.parquet"
-    path = plan.folder / file
-    keys = ["id", "strategy"]
-    try:
-        same = pq.read_table(path, columns=keys).equals(table.select(keys))
-    except (OSError, pa.ArrowException):
-        same = False
-    if not same:
-        raise CallError(f"{file} of run {plan.run!r} is there and holds other rows; give another --run")
-    if not any(part.file == file for part in live_parts(plan.folder).live):
-        manifest.append(plan.folder, Part(file, kind, table.num_rows, path.stat().st_size, hash_file(path)))
