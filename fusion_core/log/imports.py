@@ -112,7 +112,10 @@ def _total(folder: Path, part_rows: int) -> int:
 
 def _hash(file: Path) -> str:
     with open_regular(file.resolve(), file.name) as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+        digest = hashlib.sha256()
+        while chunk := opened.read(1 << 20):
+            digest.update(chunk)
+        return digest.hexdigest()
 
 
 def _columns(file: Path) -> tuple[str, ...]:

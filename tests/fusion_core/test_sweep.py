@@ -1,0 +1,185 @@
+"""Sweeps: a log that was killed and gone on with equals one that was not; one bad row costs one row."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+
+import pytest
+import torch
+
+from fusion_core.bundle import load, save
+from fusion_core.cli import main
+from fusion_core.errors import CallError
+from fusion_core.log.parts import live_parts, read_run, run_folder
+from fusion_core.reading.records import read
+from fusion_core.sweep import Plan, sweep
+from fusion_core.sweep.chunks import ChunkWriter, Task, batches
+from fusion_core.sweep.plan import begin, mark_records
+from fusion_core.sweep.workers import Workers
+from tests.conftest import ROOT
+from tests.fusion_core.sweeping import BUNDLE, perilous_model, perilous_work, table_of, write_records, write_rows
+
+STRATEGIES = "gated,late"
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    return write_records(tmp_path_factory.mktemp("records"))
+
+
+@pytest.fixture(scope="module")
+def whole(records, tmp_path_factory):
+    """The log of a sweep that nobody stopped, in chunks of 3."""
+    log = tmp_path_factory.mktemp("log")
+    sweep(BUNDLE, records, log, "killed", STRATEGIES, chunk=3, batch=2)
+    return log
+
+
+@pytest.fixture
+def perilous(tmp_path):
+    """What makes a plan over rows of given texts, its run begun."""
+
+    def make(*texts, chunk=8, batch=4):
+        folder = write_rows(tmp_path / "set", [{"id": f"r{k}", "text": text} for k, text in enumerate(texts)])
+        rows, model = read(folder), perilous_model()
+        mark = mark_records(rows.rows)
+        plan = Plan(folder, "0" * 64, folder, mark, tmp_path / "log", "run", ("late", "early"), len(rows), chunk, batch)
+        return plan, ChunkWriter(plan, model, rows, begin(plan, model, rows.rows, False))
+
+    return make
+
+
+def test_the_log_has_a_row_per_record_and_strategy_in_the_order_of_the_input(whole, records):
+    table, errors = table_of(whole, "killed"), table_of(whole, "killed", "errors")
+    good = read(records).records
+    wanted = [(r.id, s) for r in good for s in ("gated", "late")]
+    assert list(zip(table["id"].to_pylist(), table["strategy"].to_pylist(), strict=True)) == wanted
+    assert [(e["strategy"], e["code"]) for e in errors.to_pylist()] == [(None, "file_missing"), (None, "duplicate_id")]
+    row = table.to_pylist()[0]
+    assert row["timestamp"] == datetime(2023, 11, 14, 22, 13, 20)
+    assert (row["release"], row["latency_ms"], row["slice_Weird_name_"], row["slice_mixed"]) == ("1.0", 0, 0, "even")
+    assert row["present"] == "text+image+audio"
+    assert sum(row["probabilities"]) == pytest.approx(1)
+    assert row["confidence"] == max(row["probabilities"])
+    assert row["correct"] == (row["prediction"] == row["label"])
+    for name in (row["image"], row["audio"]):
+        assert (whole / "media" / name[:2] / name[2:4] / name).is_file()
+
+
+def test_answers_are_those_of_the_model(whole, records):
+    model, record = load(BUNDLE), read(records).records[0]
+    _, tokens = model.encode_record(record)
+    wanted = model.fuse(tokens, "gated")[0].softmax(0).tolist()
+    assert table_of(whole, "killed").to_pylist()[0]["probabilities"] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_sweep_killed_again_and_again_ends_as_if_it_never_was(whole, records, tmp_path):
+    command = [sys.executable, "-m", "tests.fusion_core.kill_sweeps", str(records), str(tmp_path), "6", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) >= 3
+    for kind in ("parts", "errors"):
+        assert table_of(tmp_path, "killed", kind).equals(table_of(whole, "killed", kind))
+
+
+def test_worker_processes_write_the_same_log_and_a_killed_parent_is_gone_on_with(whole, records, tmp_path):
+    flags = ["--run", "killed", "--strategy", STRATEGIES, "--chunk", "3", "--batch", "2", "--backend", "process"]
+    given = ["sweep", "--model", str(BUNDLE), "--records", str(records), "--log", str(tmp_path), *flags, "--resume"]
+    command = [sys.executable, "-m", "fusion_core", *given]
+    first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    manifest = tmp_path / "runs" / "killed" / "MANIFEST.jsonl"
+    while not manifest.exists() and first.poll() is None:
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert second.returncode == 3, second.stderr  # some rows are errors
+    line = json.loads(second.stdout.splitlines()[-1])
+    assert (line["kind"], line["run"], line["rows"], line["ok"], line["error"]) == ("sweep", "killed", 40, 76, 2)
+    assert "rows/s" in second.stderr
+    for kind in ("parts", "errors"):
+        assert table_of(tmp_path, "killed", kind).equals(table_of(whole, "killed", kind))
+
+
+def test_a_finished_sweep_is_not_answered_again(whole, records):
+    before = live_parts(run_folder(whole, "killed"))
+    said = []
+    swept = sweep(BUNDLE, records, whole, "killed", STRATEGIES, resume=True, say=said.append)
+    assert (swept.rows, swept.ok, swept.error) == (40, 76, 2)
+    assert live_parts(run_folder(whole, "killed")) == before
+    assert said == ["40 of 40 rows are in the log already"]
+
+
+def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path):
+    other = write_records(tmp_path / "other", 39)
+    with pytest.raises(CallError, match="in the log already"):
+        sweep(BUNDLE, records, whole, "killed", STRATEGIES)
+    with pytest.raises(CallError, match="other records"):
+        sweep(BUNDLE, other, whole, "killed", STRATEGIES, resume=True)
+    with pytest.raises(CallError, match="other strategies"):
+        sweep(BUNDLE, records, whole, "killed", "gated", resume=True)
+    run = read_run(whole, "killed")
+    assert run.classes == load(BUNDLE).classes
+    model = load(BUNDLE)
+    model.heads = {"gated": model.heads["gated"], "late": model.heads["late"]}
+    with torch.no_grad():
+        for weights in model.heads["late"].parameters():
+            weights.fill_(float("nan"))
+    save(model, tmp_path / "nan")
+    with pytest.raises(CallError, match="another model"):
+        sweep(tmp_path / "nan", records, whole, "killed", STRATEGIES, resume=True)
+    call = ["sweep", "--model", tmp_path / "nan", "--records", records, "--log", tmp_path / "log", "--strategy", "all"]
+    assert main([str(part) for part in [*call, "--run", "nan"]]) == 3
+    errors = table_of(tmp_path / "log", "nan", "errors").to_pylist()
+    assert [e["code"] for e in errors if e["strategy"]] == ["nonfinite_output"] * 38
+    assert {e["strategy"] for e in errors} == {"late", None}
+    assert set(table_of(tmp_path / "log", "nan")["strategy"].to_pylist()) == {"gated"}
+
+
+def test_a_record_that_takes_all_memory_is_found_and_the_others_go_on(perilous):
+    plan, writer = perilous("a", "bb", "memory", "ccc", "nan", "d", "e", "f", "g")
+    for number in range(plan.chunks):
+        writer.write(Task(number))
+    table, errors = table_of(plan.log, "run"), table_of(plan.log, "run", "errors").to_pylist()
+    assert table["id"].to_pylist()[::2] == ["r0", "r1", "r3", "r5", "r6", "r7", "r8"]
+    assert [(e["id"], e["strategy"], e["code"]) for e in errors] == [
+        ("r2", None, "resource_exhausted"),
+        ("r4", "late", "nonfinite_output"),
+        ("r4", "early", "nonfinite_output"),
+    ]
+    assert set(table["flags"].to_pylist()) == {"text-cut-to-its-first-of-characters"}
+
+
+def test_a_record_that_kills_its_worker_is_found_and_the_others_go_on(perilous):
+    plan, _ = perilous("a", "bb", "kill", "ccc", "dddd", "e", "f", "g", "h", chunk=6)
+    with Workers(plan, 1, perilous_work) as pool:
+        assert sorted(pool.run(range(plan.chunks))) == [0, 1]
+    errors = table_of(plan.log, "run", "errors").to_pylist()
+    assert [(e["id"], e["code"]) for e in errors] == [("r2", "resource_exhausted")]
+    assert table_of(plan.log, "run")["id"].to_pylist()[::2] == ["r0", "r1", "r3", "r4", "r5", "r6", "r7", "r8"]
+
+
+def test_a_part_whose_writer_died_before_it_was_listed_is_taken_as_it_is(perilous):
+    plan, writer = perilous("a", "b", "c")
+    writer.write(Task(0))
+    (plan.folder / "MANIFEST.jsonl").unlink()
+    assert not live_parts(plan.folder).live
+    writer.write(Task(0))
+    assert [part.rows for part in live_parts(plan.folder).live] == [6]
+    writer.rows = (*writer.rows[:2], writer.rows[0])
+    with pytest.raises(CallError, match="other rows"):
+        writer.write(Task(0))
+
+
+def test_batches_hold_rows_of_like_length_and_every_row_once(records):
+    rows = read(records).rows
+    groups = batches(rows, range(0, 40), 4)
+    assert sorted(place for group in groups for place in group) == list(range(40))
+    lengths = [len(rows[place].text) for group in groups[1:] for place in group if not rows[place].image]
+    assert lengths == sorted(lengths)
