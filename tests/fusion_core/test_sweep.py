@@ -90,21 +90,25 @@ def test_a_sweep_killed_again_and_again_ends_as_if_it_never_was(whole, records, 
 
 def test_worker_processes_write_the_same_log_and_a_killed_parent_is_gone_on_with(whole, records, tmp_path):
     flags = ["--run", "killed", "--strategy", STRATEGIES, "--chunk", "3", "--batch", "2", "--backend", "process"]
-    given = ["sweep", "--model", str(BUNDLE), "--records", str(records), "--log", str(tmp_path), *flags, "--resume"]
-    command = [sys.executable, "-m", "fusion_core", *given]
+    given = ["sweep", "--model", BUNDLE, "--records", records, "--log", tmp_path, *flags, "--workers", "1"]
+    command = [sys.executable, "-m", "fusion_core", *map(str, given)]
     first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     manifest = tmp_path / "runs" / "killed" / "MANIFEST.jsonl"
     while not manifest.exists() and first.poll() is None:
         time.sleep(0.01)
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
-    second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
-    assert second.returncode == 3, second.stderr  # some rows are errors
-    line = json.loads(second.stdout.splitlines()[-1])
-    assert (line["kind"], line["run"], line["rows"], line["ok"], line["error"]) == ("sweep", "killed", 40, 76, 2)
-    assert "rows/s" in second.stderr
-    for kind in ("parts", "errors"):
-        assert table_of(tmp_path, "killed", kind).equals(table_of(whole, "killed", kind))
+    said = []
+    swept = sweep(BUNDLE, records, tmp_path, "killed", STRATEGIES, "process", True, workers=2, say=said.append)
+    assert (swept.rows, swept.ok, swept.error) == (40, 76, 2)
+    assert said[0].endswith("rows are in the log already")
+    assert said[-1].startswith("40/40 rows, ")
+    assert table_of(tmp_path, "killed", "errors").equals(table_of(whole, "killed", "errors"))
+    ours, theirs = table_of(tmp_path, "killed"), table_of(whole, "killed")
+    floats = ["confidence", "probabilities"]  # summed by one thread or by several
+    assert ours.drop_columns(floats).equals(theirs.drop_columns(floats))
+    for one, other in zip(ours["probabilities"].to_pylist(), theirs["probabilities"].to_pylist(), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
 
 
 def test_a_finished_sweep_is_not_answered_again(whole, records):
@@ -116,7 +120,7 @@ def test_a_finished_sweep_is_not_answered_again(whole, records):
     assert said == ["40 of 40 rows are in the log already"]
 
 
-def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path):
+def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path, capsys):
     other = write_records(tmp_path / "other", 39)
     with pytest.raises(CallError, match="in the log already"):
         sweep(BUNDLE, records, whole, "killed", STRATEGIES)
@@ -136,6 +140,9 @@ def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path):
         sweep(tmp_path / "nan", records, whole, "killed", STRATEGIES, resume=True)
     call = ["sweep", "--model", tmp_path / "nan", "--records", records, "--log", tmp_path / "log", "--strategy", "all"]
     assert main([str(part) for part in [*call, "--run", "nan"]]) == 3
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert set(line) == {"kind", "run", "rows", "ok", "error", "seconds"}
+    assert (line["kind"], line["run"], line["rows"], line["ok"], line["error"]) == ("sweep", "nan", 40, 38, 40)
     errors = table_of(tmp_path / "log", "nan", "errors").to_pylist()
     assert [e["code"] for e in errors if e["strategy"]] == ["nonfinite_output"] * 38
     assert {e["strategy"] for e in errors} == {"late", None}
