@@ -16,7 +16,8 @@ import torch
 from fusion_core.bundle import load, save
 from fusion_core.cli import main
 from fusion_core.errors import CallError
-from fusion_core.log.parts import live_parts, read_run, run_folder
+from fusion_core.log.parts import live_parts, run_folder
+from fusion_core.model import FusedModel
 from fusion_core.reading.records import read
 from fusion_core.sweep import Plan, sweep
 from fusion_core.sweep.chunks import ChunkWriter, Task, batches
@@ -120,7 +121,7 @@ def test_a_finished_sweep_is_not_answered_again(whole, records):
     assert said == ["40 of 40 rows are in the log already"]
 
 
-def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path, capsys):
+def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path):
     other = write_records(tmp_path / "other", 39)
     with pytest.raises(CallError, match="in the log already"):
         sweep(BUNDLE, records, whole, "killed", STRATEGIES)
@@ -128,25 +129,32 @@ def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path, c
         sweep(BUNDLE, other, whole, "killed", STRATEGIES, resume=True)
     with pytest.raises(CallError, match="other strategies"):
         sweep(BUNDLE, records, whole, "killed", "gated", resume=True)
-    run = read_run(whole, "killed")
-    assert run.classes == load(BUNDLE).classes
     model = load(BUNDLE)
     model.heads = {"gated": model.heads["gated"], "late": model.heads["late"]}
     with torch.no_grad():
-        for weights in model.heads["late"].parameters():
-            weights.fill_(float("nan"))
-    save(model, tmp_path / "nan")
+        next(model.heads["late"].parameters()).fill_(0.5)
+    save(model, tmp_path / "refitted")
     with pytest.raises(CallError, match="another model"):
-        sweep(tmp_path / "nan", records, whole, "killed", STRATEGIES, resume=True)
-    call = ["sweep", "--model", tmp_path / "nan", "--records", records, "--log", tmp_path / "log", "--strategy", "all"]
+        sweep(tmp_path / "refitted", records, whole, "killed", STRATEGIES, resume=True)
+
+
+def test_a_model_that_answers_nan_gives_errors_and_no_classes(records, tmp_path, capsys, monkeypatch):
+    embed = FusedModel.embed
+
+    def broken(self, tokens, strategy):
+        logits, fused = embed(self, tokens, strategy)
+        return (logits * float("nan") if strategy == "late" else logits), fused
+
+    monkeypatch.setattr(FusedModel, "embed", broken)
+    call = ["sweep", "--model", BUNDLE, "--records", records, "--log", tmp_path, "--strategy", STRATEGIES]
     assert main([str(part) for part in [*call, "--run", "nan"]]) == 3
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert set(line) == {"kind", "run", "rows", "ok", "error", "seconds"}
     assert (line["kind"], line["run"], line["rows"], line["ok"], line["error"]) == ("sweep", "nan", 40, 38, 40)
-    errors = table_of(tmp_path / "log", "nan", "errors").to_pylist()
+    errors = table_of(tmp_path, "nan", "errors").to_pylist()
     assert [e["code"] for e in errors if e["strategy"]] == ["nonfinite_output"] * 38
     assert {e["strategy"] for e in errors} == {"late", None}
-    assert set(table_of(tmp_path / "log", "nan")["strategy"].to_pylist()) == {"gated"}
+    assert set(table_of(tmp_path, "nan")["strategy"].to_pylist()) == {"gated"}
 
 
 def test_a_record_that_takes_all_memory_is_found_and_the_others_go_on(perilous):
