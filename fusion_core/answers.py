@@ -40,22 +40,12 @@ def answer_rows(
 def _answer_chunk(
     model: FusedModel, chunk: Sequence[Record | Refusal], strategies: Sequence[str]
 ) -> Iterator[Answer | Failure]:
-    good: list[Record] = []
+    good = [row for row in chunk if isinstance(row, Record)]
     failures: dict[int, Failure] = {}
-    whole = _prepared(model, chunk)
-    for place, row in enumerate(chunk if whole is None else ()):
-        if isinstance(row, Refusal):
-            failures[place] = Failure(row.id, None, row.code, row.message)
-            continue
-        try:
-            _readable(model, row)
-        except RecordError as error:
-            failures[place] = Failure(row.id, None, error.code, str(error))
-            continue
-        good.append(row)
-    if whole is not None:
-        good = [row for row in chunk if isinstance(row, Record)]
-    answers = iter(_answer_good(model, good, strategies, whole or model.prepare(good)) if good else ())
+    inputs = _prepared(model, good) if len(good) == len(chunk) else None
+    if inputs is None:
+        good, failures = _sorted_out(model, chunk)
+    answers = iter(_answer_good(model, good, strategies, inputs or model.prepare(good)) if good else ())
     for place in range(len(chunk)):
         if place in failures:
             yield failures[place]
@@ -63,15 +53,30 @@ def _answer_chunk(
             yield from next(answers)
 
 
-def _prepared(model: FusedModel, chunk: Sequence[Record | Refusal]) -> Inputs | None:
-    """Return the chunk's inputs when every row of it can be read: most chunks are then decoded once, not twice."""
-    records = [row for row in chunk if isinstance(row, Record) and set(row.present()) & set(model.modalities)]
-    if len(records) < len(chunk):
+def _prepared(model: FusedModel, records: Sequence[Record]) -> Inputs | None:
+    """Return the records' inputs, None unless all can be read: most chunks are then decoded once, not twice."""
+    if not all(set(record.present()) & set(model.modalities) for record in records):
         return None
     try:
         return model.prepare(records)
     except RecordError:
         return None
+
+
+def _sorted_out(model: FusedModel, chunk: Sequence[Record | Refusal]) -> tuple[list[Record], dict[int, Failure]]:
+    """Return the records that can be read, and the failures of the other rows by their place."""
+    good: list[Record] = []
+    failures: dict[int, Failure] = {}
+    for place, row in enumerate(chunk):
+        if isinstance(row, Refusal):
+            failures[place] = Failure(row.id, None, row.code, row.message)
+            continue
+        try:
+            _readable(model, row)
+            good.append(row)
+        except RecordError as error:
+            failures[place] = Failure(row.id, None, error.code, str(error))
+    return good, failures
 
 
 def _readable(model: FusedModel, record: Record) -> None:
