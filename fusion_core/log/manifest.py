@@ -29,7 +29,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """The parts a manifest names, each once, what could not be read of it in words, and its damaged lines as they are."""
+    """The parts a manifest names, each once; what could not be read of it, in words; its damaged lines as they are."""
 
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 #: Rows that are compressed together. Smaller groups let a filter skip more; larger ones compress better.
-GROUP_ROWS = 32_768
+GROUP_ROWS = 8_192
 MOST_PARTS = 1_000_000_000
 _CHUNK = 1 << 20
 _SETTLED_SECONDS = 2.0
@@ -102,7 +102,7 @@ def place_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Pa
 
     with said_as_call_error(quoted(kind)):
         (folder / kind).mkdir(exist_ok=True)
-        if name in orphans(folder):
+        if (folder / name).exists() and name in orphans(folder):
             (folder / name).unlink()
     file = write_new(folder / name, write)
     return Part(name, kind, table.num_rows, file.size, file.sha256)

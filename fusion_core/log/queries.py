@@ -105,10 +105,11 @@ def by_slice(store: Store, column: str, rows: Filter | None = None) -> pd.DataFr
 
 
 def timeline(store: Store, rows: Filter | None = None, bucket: Literal["day", "hour"] = "day") -> pd.DataFrame:
-    """Return one line per day or hour (UTC) with rows: bucket, rows, labelled, wrong, confidence, accuracy, low, high,
+    """Return one line per day or hour (UTC) that has rows.
 
-    release (all of the bucket's, joined by spaces) and error_rows. Rows without a time stand last, bucket NaT. Rows
-    that gave no answer have no prediction, label or slice: they are counted by strategy, release and time alone.
+    bucket (NaT, last: rows without a time), rows, labelled, wrong, confidence, accuracy with low and high, release (all
+    of the bucket's, joined by spaces), error_rows. Rows that gave no answer have no prediction, label or slice: they
+    are counted by strategy, release and time alone.
     """
     if bucket not in ("day", "hour"):
         raise CallError(f"bucket {bucket!r}; allowed are day and hour")
@@ -205,7 +206,9 @@ def _with_lift(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _found(store: Store, entry: Mapping[Hashable, Any]) -> Found:
-    given = {str(key): None if np.ndim(value) == 0 and pd.isna(value) else value for key, value in entry.items()}
+    given: dict[str, Any] = {
+        str(key): None if np.ndim(value) == 0 and pd.isna(value) else value for key, value in entry.items()
+    }
     probabilities, time, present = given["probabilities"], given["timestamp"], given["present"]
     logged = Logged(
         **{name: given[name] for name in _AS_KEPT},

@@ -1,6 +1,7 @@
-"""Upkeep of a prediction log: small parts into large ones, old rows out, one record out. A kill at any moment loses
+"""Upkeep of a prediction log: small parts into large ones, old rows out, one record out.
 
-no row and repeats none: a new part is linked, then the manifest is replaced at once, and only then old parts go.
+A kill at any moment loses no row and repeats none: a new part is linked, then the manifest is replaced at once, and
+only then old parts go.
 """
 
 from __future__ import annotations
