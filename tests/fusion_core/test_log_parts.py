@@ -299,7 +299,8 @@ run = read_run(folder.parents[1], folder.name)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 rows = [Logged(str(k), "late", "yes", k / 1e5, text=str(k * 7919)) for k in range(20_000)]
 log = folder.parents[1]
-for write, what in ((write_part, (folder, "parts", rows_table(rows, run), 1)), (keep_media, (log, b"x" * 30_000, "bin"))):
+part, media = (folder, "parts", rows_table(rows, run), 1), (log, b"x" * 30_000, "bin")
+for write, what in ((write_part, part), (keep_media, media)):
     try:
         write(*what)
     except CallError as error:
