@@ -29,15 +29,16 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Manifest:
-    """The parts a manifest names, each once, and what could not be read of it, in words."""
+    """The parts a manifest names, each once; what could not be read of it, in words; its damaged lines as they are."""
 
     parts: tuple[Part, ...]
     notes: tuple[str, ...] = ()
+    damaged: tuple[bytes, ...] = ()
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep every other writer of the run's manifest waiting; the system lets go if this process dies."""
+    """Keep every other writer of the run waiting; the system lets go if this process dies. Not to be nested."""
     with said_as_call_error("the manifest's lock"):
         number = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
@@ -49,9 +50,12 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def append(folder: Path, part: Part) -> None:
-    """Add one line, and make it last. Raises CallError `resource_exhausted` on a full disk, with no line added."""
+    """Add one line, and make it last. Call with the run `locked`.
+
+    Raises CallError `resource_exhausted` on a full disk, with no line added.
+    """
     path = folder / MANIFEST
-    with locked(folder), said_as_call_error(quoted(MANIFEST)):
+    with said_as_call_error(quoted(MANIFEST)):
         number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o666)
         try:
             size = os.fstat(number).st_size
@@ -80,25 +84,28 @@ def read(folder: Path) -> Manifest:
     return _parsed(data)
 
 
-def rewrite(folder: Path, parts: Iterable[Part]) -> None:
-    """Put these parts in the place of all lines, at once. Call with the manifest `locked`."""
-    replace_file(folder / MANIFEST, b"".join(_line(part) for part in parts))
+def rewrite(folder: Path, parts: Iterable[Part], damaged: Iterable[bytes] = ()) -> None:
+    """Put these parts in the place of all lines, at once, and keep damaged lines. Call with the run `locked`."""
+    lines = [*(_line(part) for part in parts), *(line + b"\n" for line in damaged)]
+    replace_file(folder / MANIFEST, b"".join(lines))
 
 
 def _parsed(data: bytes) -> Manifest:
     found: dict[str, Part] = {}
     notes: list[str] = []
+    damaged: list[bytes] = []
     *lines, rest = data.split(b"\n")
     for number, line in enumerate(lines, 1):
         part = _part(line)
         if part is None:
             if line.strip():
+                damaged.append(line)
                 notes.append(f"line {number} of {MANIFEST} is damaged; the part it named is not read")
         elif found.setdefault(part.file, part) != part:
             notes.append(f"line {number} of {MANIFEST} contradicts an earlier line on {part.file}; the earlier counts")
     if rest:
         notes.append(f"the last line of {MANIFEST} is torn (its writer was stopped); the part it named is not read")
-    return Manifest(tuple(found.values()), tuple(notes))
+    return Manifest(tuple(found.values()), tuple(notes), tuple(damaged))
 
 
 def _part(line: bytes) -> Part | None:

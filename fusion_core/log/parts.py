@@ -30,6 +30,7 @@ __all__ = [
     "live_parts",
     "media_path",
     "next_number",
+    "orphans",
     "place_part",
     "read_run",
     "rows_table",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 #: Rows that are compressed together. Smaller groups let a filter skip more; larger ones compress better.
-GROUP_ROWS = 65_536
+GROUP_ROWS = 8_192
 MOST_PARTS = 1_000_000_000
 _CHUNK = 1 << 20
 _SETTLED_SECONDS = 2.0
@@ -74,20 +75,21 @@ class Parts:
 def write_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Part:
     """Write a part of the run in `folder` and make it live: all of its rows, or none, are in the log afterwards.
 
-    Raises FileExistsError if a part has this number, CallError for an empty table or one of other columns, and
-    `resource_exhausted` on a full disk.
+    Raises FileExistsError if a live part has this number, CallError for an empty table or one of other columns, and
+    `resource_exhausted` on a full disk. Writers of one run wait for each other.
     """
-    part = place_part(folder, kind, table, number)
-    try:
-        manifest.append(folder, part)
-    except CallError:
-        (folder / part.file).unlink(missing_ok=True)  # not in the log, and its number is free again
-        raise
+    with manifest.locked(folder):
+        part = place_part(folder, kind, table, number)
+        try:
+            manifest.append(folder, part)
+        except CallError:
+            (folder / part.file).unlink(missing_ok=True)  # not in the log, and its number is free again
+            raise
     return part
 
 
 def place_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Part:
-    """Write a part's file without making it live; for the rest, see `write_part`."""
+    """Write a part's file without making it live. Call with the run `locked`; for the rest, see `write_part`."""
     fault = schema_fault(table.schema, kind)
     if fault or not table.num_rows:
         raise CallError(f"a part for {kind} is refused: {fault or 'it has no rows'}")
@@ -100,8 +102,23 @@ def place_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Pa
 
     with said_as_call_error(quoted(kind)):
         (folder / kind).mkdir(exist_ok=True)
+        if (folder / name).exists() and name in orphans(folder):
+            (folder / name).unlink()
     file = write_new(folder / name, write)
     return Part(name, kind, table.num_rows, file.size, file.sha256)
+
+
+def orphans(folder: Path) -> tuple[str, ...]:
+    """Return the files of killed writers: parts that no line names, and temporary ones. Call with the run `locked`.
+
+    With a damaged line in the manifest nothing counts as one, as that line may have named it.
+    """
+    listed = manifest.read(folder)
+    if listed.damaged:
+        return ()
+    named = {part.file for part in listed.parts}
+    there = (f"{kind}/{path.name}" for kind in ("parts", "errors") for path in (folder / kind).glob("*part-*.parquet*"))
+    return tuple(sorted(set(there) - named))
 
 
 def next_number(folder: Path, kind: PartKind) -> int:
