@@ -12,11 +12,11 @@ from pathlib import Path
 
 from fusion_core.errors import CallError, RecordError
 from fusion_core.log.columns import Columns, default_mapping
-from fusion_core.log.commit import commit
+from fusion_core.log.commit import changed, commit, numbered
 from fusion_core.log.entries import slice_marks, slice_names
 from fusion_core.log.importer import Importer
 from fusion_core.log.parts import create_run, errors_table, live_parts, read_run, rows_table, run_folder, runs
-from fusion_core.log.schema import Run
+from fusion_core.log.schema import PartKind, Run
 from fusion_core.log.survey import Survey, survey
 from fusion_core.reading.metadata import Row, read_rows
 from fusion_core.reading.paths import open_regular
@@ -24,6 +24,7 @@ from fusion_core.reading.records import check_suffix, in_folder
 from fusion_core.reading.texts import quoted
 
 PART_ROWS = 50_000
+KINDS: tuple[PartKind, ...] = ("parts", "errors")
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,12 @@ def import_log(
     found = survey(_rows(file, columns), columns, tuple(classes))
     kept = _run(file, run or file.stem, columns, found, part_rows)
     folder = _begun(log, kept)
-    if _total(folder, part_rows) < found.rows:
+    chunks = -(-found.rows // part_rows)
+    if sum(part.rows for part in live_parts(folder).live) < found.rows:
+        _check_parts(folder, chunks)
         importer = Importer(log, kept, columns, found, in_folder(file.resolve().parent))
         rows = _rows(file, columns)
-        for number in range(-(-found.rows // part_rows)):
+        for number in range(chunks):
             answered, errors = importer.sorted_out(list(islice(rows, part_rows)))
             if answered:
                 commit(folder, "parts", rows_table(answered, kept), number)
@@ -97,17 +100,15 @@ def _begun(log: Path, run: Run) -> Path:
     return run_folder(log, run.name)
 
 
-def _total(folder: Path, part_rows: int) -> int:
-    """Count the rows that are in the log; CallError when the parts are not those an import goes on with."""
+def _check_parts(folder: Path, chunks: int) -> None:
+    """Raise CallError when the parts there are not those an import goes on with."""
     parts = live_parts(folder)
-    if parts.damaged:
-        worst = parts.damaged[0]
-        raise CallError(
-            f"{worst.part.file} of run {quoted(folder.name)} is damaged: {worst.reason}; give another --run"
-        )
-    if any(part.rows > part_rows for part in parts.live):
-        raise CallError(f"parts of run {quoted(folder.name)} were merged before it was finished; give another --run")
-    return sum(part.rows for part in parts.live)
+    numbers = {number for kind in KINDS for number, _ in numbered(parts, kind)}
+    if parts.damaged or parts.notes:
+        raise changed(folder, "it is damaged")
+    # Chunks are written one after the other: any gap, or a number beyond the last, is the work of somebody else.
+    if numbers and (numbers != set(range(len(numbers))) or len(numbers) > chunks):
+        raise changed(folder, "its parts were merged or moved since they were written")
 
 
 def _hash(file: Path) -> str:

@@ -46,6 +46,8 @@ def locked(folder: Path) -> Iterator[None]:
             fcntl.flock(number, fcntl.LOCK_EX)
         yield
     finally:
+        if fcntl is not None:  # closing is not enough: a child forked meanwhile has our lock open, too
+            fcntl.flock(number, fcntl.LOCK_UN)
         os.close(number)
 
 

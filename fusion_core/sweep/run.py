@@ -15,8 +15,9 @@ import pyarrow.parquet as pq
 from fusion_core.bundle import load
 from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import CallError
+from fusion_core.log.commit import numbered, settled
 from fusion_core.log.parts import Parts, live_parts
-from fusion_core.log.schema import Part, PartKind
+from fusion_core.log.schema import PartKind
 from fusion_core.model import chosen_strategies
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.reading.texts import quoted
@@ -26,6 +27,7 @@ from fusion_core.sweep.workers import Workers
 
 BATCH = 16
 SAY_EVERY = 1.0
+KINDS: tuple[PartKind, ...] = ("parts", "errors")
 
 Backend = Literal["serial", "process"]
 Say = Callable[[str], None]
@@ -74,7 +76,7 @@ def sweep(
         *(chosen_strategies(fused, strategy), len(rows), chunk, batch, roots.folders, roots.allow_hub),
     )
     opened = begin(plan, fused, rows.rows, resume)
-    left = _left(plan)
+    left = _left(plan, rows)
     pace = _Pace(plan, left, say)
     if backend == "process":
         count = min(workers or os.cpu_count() or 1, max(1, len(left)))
@@ -95,23 +97,15 @@ def _by_workers(plan: Plan, count: int, left: list[int]) -> Iterator[int]:
             yield from pool.run(left)
 
 
-def _left(plan: Plan) -> list[int]:
-    """Return the chunks that are not in the log in full; CallError when parts of the run cannot be read."""
+def _left(plan: Plan, rows: RecordSet) -> list[int]:
+    """Return the chunks that are not in the log in full; CallError when the run's parts are not those it wrote."""
     parts = live_parts(plan.folder)
-    if parts.damaged:
-        worst = parts.damaged[0]
-        raise CallError(f"{worst.part.file} of run {quoted(plan.run)} is damaged: {worst.reason}; give another --run")
-    if _ends(plan, parts) >= plan.rows * len(plan.strategies):
-        return []
-    answered, errors = (_numbered(parts, kind) for kind in ("parts", "errors"))
+    if not parts.damaged and _ends(plan, parts) >= plan.rows * len(plan.strategies):
+        return []  # finished, whatever upkeep has done to its parts since
+    parts = settled(plan.folder, lambda number: {rows.rows[place].id for place in plan.places(number)})
+    answered, errors = (dict(numbered(parts, kind)) for kind in KINDS)
     full = {k: len(plan.places(k)) * len(plan.strategies) for k in range(plan.chunks)}
-    if any(part.rows > full.get(k, 0) for numbered in (answered, errors) for k, part in numbered.items()):
-        raise CallError(f"parts of run {quoted(plan.run)} were merged before it was finished; give another --run")
     return [k for k in full if k not in errors and (k not in answered or answered[k].rows < full[k])]
-
-
-def _numbered(parts: Parts, kind: PartKind) -> dict[int, Part]:
-    return {int(Path(part.file).stem.removeprefix("part-")): part for part in parts.of(kind)}
 
 
 def _ends(plan: Plan, parts: Parts) -> int:

@@ -14,6 +14,7 @@ from fusion_core.errors import CallError
 from fusion_core.log.commit import commit
 from fusion_core.log.imports import import_log
 from fusion_core.log.parts import live_parts, media_path, read_run, run_folder, runs
+from fusion_core.log.upkeep import erase
 from tests.fusion_core.sweeping import table_of
 
 PNG = b"\x89PNG\r\n\x1a\n rest"
@@ -181,6 +182,9 @@ def test_an_import_that_was_stopped_is_gone_on_with_and_another_is_refused(tmp_p
         assert import_log(file, log, mapping=MAPPING, part_rows=2).ok == 4
     assert [row["id"] for row in rows_of(log)] == ["007", "008", "009", "010"]
     assert len(live_parts(run_folder(log, "served")).live) == 2
+    erase(log, "007")
+    with pytest.raises(CallError, match="merged or moved"):
+        import_log(file, log, mapping=MAPPING, part_rows=2)
     with pytest.raises(CallError, match="other rows or columns"):
         import_log(csv(tmp_path, *LINES[:3]), log, mapping=MAPPING, part_rows=2)
 

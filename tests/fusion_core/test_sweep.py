@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from fusion_core.bundle import load, save
 from fusion_core.cli import main
 from fusion_core.errors import CallError
 from fusion_core.log.parts import live_parts, run_folder
+from fusion_core.log.upkeep import compact, erase
 from fusion_core.model import FusedModel
 from fusion_core.reading.records import read
 from fusion_core.sweep import Plan, sweep
@@ -121,6 +123,16 @@ def test_a_finished_sweep_is_not_answered_again(whole, records):
     assert said == ["40 of 40 rows are in the log already"]
 
 
+def test_upkeep_of_a_finished_run_is_left_alone_and_of_an_unfinished_one_refused(whole, records, tmp_path):
+    shutil.copytree(whole, tmp_path / "log")
+    compact(tmp_path / "log", "killed")
+    assert sweep(BUNDLE, records, tmp_path / "log", "killed", STRATEGIES, resume=True).ok == 76
+    erase(tmp_path / "log", read(records).records[0].id)
+    with pytest.raises(CallError, match="merged or moved"):
+        sweep(BUNDLE, records, tmp_path / "log", "killed", STRATEGIES, resume=True)
+    assert len(table_of(tmp_path / "log", "killed")) == 74
+
+
 def test_a_run_is_gone_on_with_only_as_what_it_began(whole, records, tmp_path):
     other = write_records(tmp_path / "other", 39)
     with pytest.raises(CallError, match="in the log already"):
@@ -180,11 +192,13 @@ def test_a_record_that_kills_its_worker_is_found_and_the_others_go_on(perilous):
     assert table_of(plan.log, "run")["id"].to_pylist()[::2] == ["r0", "r1", "r3", "r4", "r5", "r6", "r7", "r8"]
 
 
-def test_a_part_whose_writer_died_before_it_was_listed_is_taken_as_it_is(perilous):
+def test_a_part_whose_writer_died_before_it_was_listed_is_written_again(perilous):
     plan, writer = perilous("a", "b", "c")
     writer.write(Task(0))
     (plan.folder / "MANIFEST.jsonl").unlink()
     assert not live_parts(plan.folder).live
+    writer.write(Task(0))
+    assert [part.rows for part in live_parts(plan.folder).live] == [6]
     writer.write(Task(0))
     assert [part.rows for part in live_parts(plan.folder).live] == [6]
     writer.rows = (*writer.rows[:2], writer.rows[0])
