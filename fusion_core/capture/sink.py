@@ -37,6 +37,10 @@ class Sink:
         self.log, self.base, self.classes = log, base, tuple(classes)
         self.release, self.model = release, model
         self.run: Run | None = None
+        # Arrow imports pandas with its first table, which Python refuses while a process ends, when a queue is emptied.
+        moment = datetime.fromtimestamp(0, UTC)
+        errors_table([LoggedError("", None, "", "", moment)])
+        rows_table([Logged("", "", "", 0.0, (0.0,), moment)], Run("warm", (), (), {}, "recorder"))
 
     def write(self, entries: Sequence[Entry], fault: Fault) -> int:
         """Write entries as one part and return how many are in the log as answers.

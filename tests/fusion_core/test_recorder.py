@@ -68,6 +68,7 @@ def test_a_clean_end_loses_nothing(tmp_path, end):
     code = f"for n in range(500): recorder.record(id=n, prediction='yes', image=b'%d' % (n % 5))\n{end}"
     assert run_python(code, tmp_path).returncode == (3 if "exit(3)" in end else 0)
     assert ids(tmp_path) == [str(n) for n in range(500)]
+    assert len(live_parts(run_folder(tmp_path, "served")).live) == 1
     assert not list((tmp_path / "recorders").iterdir())
 
 
