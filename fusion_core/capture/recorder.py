@@ -180,9 +180,10 @@ class Recorder:
             written = self._sink.write(batch, self._remember)
         except Exception as error:
             self._remember(error)
-            if is_passing(error) and not last:
+            passing = is_passing(error)
+            if passing and not last:
                 return False  # the batch stays in hand: the disk may have room again next time
-            written = sum(self._write_alone(entry) for entry in batch)
+            written = 0 if passing else sum(self._write_alone(entry) for entry in batch)
         self._settle(batch, written)
         return True
 

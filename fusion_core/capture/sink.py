@@ -72,7 +72,10 @@ class Sink:
                     raise
                 fault(error)
                 errors.append(_error(entry, error, self.release))
-        return (rows_table(rows, run) if rows else None), errors
+        try:
+            return (rows_table(rows, run) if rows else None), errors
+        except CallError as error:  # an entry's fault, not the disk's
+            raise ValueError(str(error)) from error
 
     def _part(self, run: Run, kind: PartKind, table: pa.Table) -> None:
         folder = run_folder(self.log, run.name)

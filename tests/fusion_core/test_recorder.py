@@ -230,6 +230,29 @@ def test_a_disk_that_cannot_be_written_is_waited_for(tmp_path, monkeypatch):
     assert ids(tmp_path) == [f"r{n}" for n in range(5)]
 
 
+def test_a_disk_that_stays_full_ends_as_failures_and_close_returns(tmp_path, monkeypatch):
+    def write(*given):
+        raise CallError("the disk is full", "resource_exhausted")
+
+    monkeypatch.setattr("fusion_core.capture.sink.write_part", write)
+    with Recorder(tmp_path, CLASSES, every=0.02) as recorder:
+        fill(recorder, 5)
+    assert (recorder.counts.written, recorder.counts.failed) == (0, 5)
+
+
+def test_an_entry_that_spoils_its_batch_costs_itself_only(tmp_path, monkeypatch):
+    def table(rows, run):
+        if any(row.id == "r3" for row in rows):
+            raise CallError("this row does not fit")
+        return log_parts.rows_table(rows, run)
+
+    monkeypatch.setattr("fusion_core.capture.sink.rows_table", table)
+    with Recorder(tmp_path, CLASSES) as recorder:
+        fill(recorder, 5)
+    assert ids(tmp_path) == ["r0", "r1", "r2", "r4"]
+    assert (recorder.counts.written, recorder.counts.failed) == (4, 1)
+
+
 def test_two_recorders_on_one_log_lose_and_overwrite_nothing(tmp_path):
     def work(name):
         with Recorder(tmp_path, CLASSES, every=0.01, rows=7) as recorder:
