@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import zlib
@@ -17,6 +16,7 @@ from fusion_core.capture.entry import Entry
 from fusion_core.capture.sink import Sink, is_passing
 from fusion_core.capture.tally import Counts, Tally, lost_entries
 from fusion_core.errors import CallError
+from fusion_core.log.entries import plain_run_name
 
 Redact = Callable[[Entry], "Entry | None"]
 
@@ -53,7 +53,7 @@ class Recorder:
             raise CallError(
                 "a recorder needs different classes, a share from 0 to 1, and a queue, rows and time above 0"
             )
-        base = run or re.sub(r"[^A-Za-z0-9._-]", "-", f"served-{release}" if release else "served")[:64]
+        base = run or plain_run_name(f"served-{release}" if release else "served")
         self.log, self.lost = Path(log), lost_entries(Path(log))
         self._sink = Sink(self.log, base, classes, release, model)
         self._share, self._redact, self._every, self._rows = share, redact, every, rows

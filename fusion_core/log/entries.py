@@ -22,6 +22,11 @@ _ASIDE = re.compile(r"\([^)]*\)|'[^']*'")
 _WORD = re.compile(r"[A-Za-z]+")
 
 
+def plain_run_name(words: str) -> str:
+    """Return words, such as the name of a file, as a name that a run may have."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", words).lstrip("._-")[:64].rstrip(".-") or "run"
+
+
 def keep_by_content(log: Path, data: bytes) -> str:
     """Keep media in the log under the suffix that their first bytes call for, "bin" for none we know.
 

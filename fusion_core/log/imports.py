@@ -13,7 +13,7 @@ from pathlib import Path
 from fusion_core.errors import CallError, RecordError
 from fusion_core.log.columns import Columns, default_mapping
 from fusion_core.log.commit import changed, commit, numbered
-from fusion_core.log.entries import slice_marks, slice_names
+from fusion_core.log.entries import plain_run_name, slice_marks, slice_names
 from fusion_core.log.importer import Importer
 from fusion_core.log.parts import create_run, errors_table, live_parts, read_run, rows_table, run_folder, runs
 from fusion_core.log.schema import PartKind, Run
@@ -58,7 +58,7 @@ def import_log(
     check_suffix(file.name)
     columns = default_mapping(_columns(file), mapping or {}, file.name)
     found = survey(_rows(file, columns), columns, tuple(classes))
-    kept = _run(file, run or file.stem, columns, found, part_rows)
+    kept = _run(file, run or plain_run_name(file.stem), columns, found, part_rows)
     folder = _begun(log, kept)
     chunks = -(-found.rows // part_rows)
     if sum(part.rows for part in live_parts(folder).live) < found.rows:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from pathlib import Path
 from fusion_core.encoders import EncoderRoots
 from fusion_core.encoders.source import hash_file
 from fusion_core.errors import CallError, ModelError
-from fusion_core.log.entries import slice_kinds, slice_marks, slice_names
+from fusion_core.log.entries import plain_run_name, slice_kinds, slice_marks, slice_names
 from fusion_core.log.parts import create_run, read_run, run_folder, runs
 from fusion_core.log.schema import Run
 from fusion_core.model import FusedModel
@@ -104,7 +103,7 @@ def run_name(model: Path, records: Path) -> str:
     stem = records.resolve().name
     parent = records.resolve().parent.name
     name = f"{model.resolve().name}-{parent}-{stem}" if records.is_dir() else f"{model.resolve().name}-{stem}"
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name).strip("-.")[:64].lstrip("._-") or "sweep"
+    return plain_run_name(name)
 
 
 def is_own(column: str, value: object) -> bool:
