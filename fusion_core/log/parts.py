@@ -76,9 +76,11 @@ class Parts:
 def write_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Part:
     """Write a part of the run in `folder` and make it live: all of its rows, or none, are in the log afterwards.
 
-    Within the part, rows are put in the order of their times, those without one last.
-    Raises FileExistsError if a live part has this number, CallError for an empty table or one of other columns, and
-    `resource_exhausted` on a full disk. Writers of one run wait for each other.
+    Within the part, rows are put in the order of their times, those without one last. Writers of one run wait for each
+    other. A part that a killed writer left under this number, named by no line, is written over.
+
+    Raises FileExistsError if there is another part of this number, CallError for an empty table or one of other
+    columns, and `resource_exhausted` on a full disk.
     """
     with manifest.locked(folder):
         part = place_part(folder, kind, table, number)
@@ -115,7 +117,7 @@ def place_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Pa
 def orphans(folder: Path) -> tuple[str, ...]:
     """Return the files of killed writers: parts that no line names, and temporary ones. Call with the run `locked`.
 
-    With a damaged line in the manifest nothing counts as one, as that line may have named it.
+    With a damaged or torn line in the manifest nothing counts as one, as that line may have named it.
     """
     listed = manifest.read(folder)
     if listed.damaged:
