@@ -106,6 +106,7 @@ def _parsed(data: bytes) -> Manifest:
         elif found.setdefault(part.file, part) != part:
             notes.append(f"line {number} of {MANIFEST} contradicts an earlier line on {part.file}; the earlier counts")
     if rest:
+        damaged.append(rest)
         notes.append(f"the last line of {MANIFEST} is torn (its writer was stopped); the part it named is not read")
     return Manifest(tuple(found.values()), tuple(notes), tuple(damaged))
 

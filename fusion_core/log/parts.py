@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fusion_core.errors import CallError, FusionError
@@ -75,8 +76,11 @@ class Parts:
 def write_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Part:
     """Write a part of the run in `folder` and make it live: all of its rows, or none, are in the log afterwards.
 
-    Raises FileExistsError if a live part has this number, CallError for an empty table or one of other columns, and
-    `resource_exhausted` on a full disk. Writers of one run wait for each other.
+    Within the part, rows are put in the order of their times, those without one last. Writers of one run wait for each
+    other. A part that a killed writer left under this number, named by no line, is written over.
+
+    Raises FileExistsError if there is another part of this number, CallError for an empty table or one of other
+    columns, and `resource_exhausted` on a full disk.
     """
     with manifest.locked(folder):
         part = place_part(folder, kind, table, number)
@@ -96,9 +100,11 @@ def place_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Pa
     if not 0 <= number < MOST_PARTS:
         raise CallError(f"part number {number} is refused; allowed are 0 to {MOST_PARTS - 1:,}")
     name = f"{kind}/part-{number:05d}.parquet"
+    # By time, so that the newest rows of a part lie together and a span of time leaves out most of it; ties stay.
+    ordered = table.take(pc.sort_indices(table, [("timestamp", "ascending")]))
 
     def write(file: HashedFile) -> None:
-        pq.write_table(table, file, GROUP_ROWS, compression="zstd", write_page_checksum=True, store_schema=True)
+        pq.write_table(ordered, file, GROUP_ROWS, compression="zstd", write_page_checksum=True, store_schema=True)
 
     with said_as_call_error(quoted(kind)):
         (folder / kind).mkdir(exist_ok=True)
@@ -111,7 +117,7 @@ def place_part(folder: Path, kind: PartKind, table: pa.Table, number: int) -> Pa
 def orphans(folder: Path) -> tuple[str, ...]:
     """Return the files of killed writers: parts that no line names, and temporary ones. Call with the run `locked`.
 
-    With a damaged line in the manifest nothing counts as one, as that line may have named it.
+    With a damaged or torn line in the manifest nothing counts as one, as that line may have named it.
     """
     listed = manifest.read(folder)
     if listed.damaged:

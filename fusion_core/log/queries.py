@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 MOST_ROWS, MOST_VALUES, NUMBER_BINS = 1_000, 500, 10
+_AT_ONCE = 20  # parts in one reading
 _TALLY = """count(*) AS rows, count(correct) AS labelled, count(*) FILTER (WHERE NOT correct) AS wrong,
 avg(confidence) AS confidence"""
 _AS_KEPT = ("id", "strategy", "prediction", "confidence", "release", "label", "latency_ms", "text", "image", "audio")
@@ -162,10 +163,19 @@ def error_page(store: Store, rows: Filter | None = None, offset: int = 0, limit:
 def _at(store: Store, places: pd.DataFrame) -> pd.DataFrame:
     """Return all columns of the rows at these places, in this order, with the name of their run."""
     found = [store.ask("SELECT * FROM answered WHERE false")]
-    for part, group in places.groupby("part", sort=False):
-        numbers = ", ".join(str(int(place)) for place in group["place"])
-        found.append(store.ask(f"SELECT * FROM answered WHERE part = {int(part)} AND place IN ({numbers})"))
-    rows = pd.concat(found[1:] or found, ignore_index=True)
+    groups = list(places.groupby("part", sort=False)["place"])
+    for start in range(0, len(groups), _AT_ONCE):
+        # A part is read by its name alone: looking for it among all parts costs more than the rows do.
+        reads, values = [], []
+        for part, numbers in groups[start : start + _AT_ONCE]:
+            values.append(store.path(int(part)))
+            wanted = ", ".join(str(int(number)) for number in numbers)
+            reads.append(
+                f"SELECT *, {int(part)}::UBIGINT AS part, file_row_number AS place FROM read_parquet([${len(values)}]) "
+                f"WHERE file_row_number IN ({wanted})"
+            )
+        found.append(store.ask(" UNION ALL BY NAME ".join(reads), values))
+    rows = pd.concat([f for f in found if len(f)] or found, ignore_index=True).reindex(columns=found[0].columns)
     rows = places.merge(rows, on=["part", "place"], how="left")
     rows.insert(0, "run", [store.files[int(part)][0] for part in rows["part"]])
     return rows.drop(columns=["part", "place"])

@@ -89,6 +89,11 @@ class Store:
         notes = [f"run {o.run.name}: {note}" for o in self.opened for note in o.parts.notes]
         return "; ".join([f"{live[0]} of {live[0] + len(damaged)} parts", *damaged, *notes])
 
+    def path(self, part: int) -> str:
+        """Return where the file of this number in `files` lies."""
+        run, file = self.files[part]
+        return str(run_folder(self.log, run) / file)
+
     def refresh(self) -> bool:
         """Open the log anew if it has changed since it was opened; say whether it had."""
         names = runs(self.log) if self.run is None else (self.run,)

@@ -62,7 +62,7 @@ def retain(log: Path, run: str, before: datetime) -> Kept:
     Rows without a time stay. Raises as `compact`.
     """
     moment = pa.scalar(naive(before), pa.timestamp("us"))
-    return _without(log, (run,), lambda table: pc.less(table["timestamp"], moment))
+    return _without(log, (run,), "timestamp", lambda times: pc.less(times, moment))
 
 
 def erase(log: Path, identity: str) -> Kept:
@@ -71,32 +71,34 @@ def erase(log: Path, identity: str) -> Kept:
     Parts that are damaged cannot be searched: they are named in the result, and may still hold the record.
     Raises as `compact`.
     """
-    return _without(log, runs(log), lambda table: pc.equal(table["id"], pa.scalar(identity, pa.string())))
+    wanted = pa.scalar(identity, pa.string())
+    return _without(log, runs(log), "id", lambda ids: pc.equal(ids, wanted))
 
 
-def _without(log: Path, names: Sequence[str], goes: Callable[[pa.Table], pa.Array]) -> Kept:
+def _without(log: Path, names: Sequence[str], column: str, goes: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> Kept:
     folders = [_folder(log, name) for name in names]
     before = sum(len(live_parts(folder).live) for folder in folders)
     removed, media = 0, set[str]()
     for folder in folders:
         with manifest.locked(folder):
             for part in live_parts(folder).live:
+                mask = pc.fill_null(goes(read_part(folder, part, [column])[column]), False)
+                if not pc.any(mask).as_py():
+                    continue
                 table = read_part(folder, part)
-                mask = pc.fill_null(goes(table), False)
                 dropped = table.filter(mask)
-                if dropped.num_rows:
-                    removed += dropped.num_rows
-                    media |= _media(dropped)
-                    _swap(folder, (part,), table.filter(pc.invert(mask)))
+                removed += dropped.num_rows
+                media |= _media(dropped)
+                _swap(folder, (part,), table.filter(pc.invert(mask)))
             _sweep(folder)
     return _kept(log, names, before, removed, _drop_media(log, media))
 
 
-def read_part(folder: Path, part: Part) -> pa.Table:
-    """Return the rows of a live part; CallError if it went since it was found live."""
+def read_part(folder: Path, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
+    """Return the rows of a live part, all columns or some; CallError if it went since it was found live."""
     try:
         with open_regular(folder / part.file, part.file) as file:
-            return pq.ParquetFile(file).read()
+            return pq.ParquetFile(file).read(columns)
     except (OSError, FusionError, pa.ArrowException) as error:
         raise CallError(f"{part.file} of run {folder.name} cannot be read: {error}") from error
 
@@ -151,8 +153,7 @@ def _drop_media(log: Path, media: set[str]) -> tuple[str, ...]:
         folder = _folder(log, name)
         for part in live_parts(folder).of("parts"):
             if media:
-                with open_regular(folder / part.file, part.file) as file:
-                    media = media - _media(pq.ParquetFile(file).read(columns=list(MEDIA)))
+                media = media - _media(read_part(folder, part, MEDIA))
     gone = []
     for name in sorted(media):
         try:

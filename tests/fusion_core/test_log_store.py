@@ -102,7 +102,7 @@ FILTERS = [
     (Filter(correct=False, prediction="bad"), lambda t: (t.correct == False) & (t.prediction == "bad")),  # noqa: E712
     (Filter(confidence=(0.5, 0.6)), lambda t: t.confidence.between(0.5, 0.6)),
     (Filter(present=("image", "text")), lambda t: t.present.map(len) == 2),
-    (Filter(flag="bidi"), lambda t: t.flags.map(len) == 2),
+    (Filter(flag="bidi"), lambda t: t["flags"].map(len) == 2),
     (Filter(flag="bid"), lambda t: t.id == ""),
     (Filter(flag="short bidi"), lambda t: t.id == ""),
     (Filter(slices={"language": "de", "age": 40}), lambda t: (t.language == "de") & (t.age == 40)),

@@ -76,9 +76,18 @@ def test_a_part_that_a_damaged_line_named_is_not_swept(log):
     lines = manifest.read_text().splitlines()
     manifest.write_text("\n".join([lines[0].replace("{", "<", 1), *lines[1:]]) + "\n")
     done = compact(log, "a")
-    assert "line 1" in done.notes[0] or "damaged" in done.notes[0]
+    assert "damaged" in done.notes[0]
     assert (log / "runs/a/parts/part-00000.parquet").exists()
     assert lines[0].replace("{", "<", 1) in manifest.read_text().splitlines()
+
+
+def test_a_part_that_a_torn_line_named_is_not_swept(log):
+    manifest = log / "runs/a" / MANIFEST
+    manifest.write_bytes(manifest.read_bytes()[:-30])
+    done = compact(log, "a")
+    assert (done.parts_after, len(ids(log, "a"))) == (2, 100)
+    assert (log / "runs/a/errors/part-00001.parquet").exists()
+    assert done.notes
 
 
 def test_retaining_drops_older_rows_from_both_tables(log):
