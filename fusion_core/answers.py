@@ -40,6 +40,31 @@ def answer_rows(
 def _answer_chunk(
     model: FusedModel, chunk: Sequence[Record | Refusal], strategies: Sequence[str]
 ) -> Iterator[Answer | Failure]:
+    good = [row for row in chunk if isinstance(row, Record)]
+    failures: dict[int, Failure] = {}
+    inputs = _prepared(model, good) if len(good) == len(chunk) else None
+    if inputs is None:
+        good, failures = _sorted_out(model, chunk)
+    answers = iter(_answer_good(model, good, strategies, inputs or model.prepare(good)) if good else ())
+    for place in range(len(chunk)):
+        if place in failures:
+            yield failures[place]
+        else:
+            yield from next(answers)
+
+
+def _prepared(model: FusedModel, records: Sequence[Record]) -> Inputs | None:
+    """Return the records' inputs, None unless all can be read: most chunks are then decoded once, not twice."""
+    if not all(set(record.present()) & set(model.modalities) for record in records):
+        return None
+    try:
+        return model.prepare(records)
+    except RecordError:
+        return None
+
+
+def _sorted_out(model: FusedModel, chunk: Sequence[Record | Refusal]) -> tuple[list[Record], dict[int, Failure]]:
+    """Return the records that can be read, and the failures of the other rows by their place."""
     good: list[Record] = []
     failures: dict[int, Failure] = {}
     for place, row in enumerate(chunk):
@@ -48,16 +73,10 @@ def _answer_chunk(
             continue
         try:
             _readable(model, row)
+            good.append(row)
         except RecordError as error:
             failures[place] = Failure(row.id, None, error.code, str(error))
-            continue
-        good.append(row)
-    answers = iter(_answer_good(model, good, strategies) if good else ())
-    for place in range(len(chunk)):
-        if place in failures:
-            yield failures[place]
-        else:
-            yield from next(answers)
+    return good, failures
 
 
 def _readable(model: FusedModel, record: Record) -> None:
@@ -68,9 +87,8 @@ def _readable(model: FusedModel, record: Record) -> None:
 
 
 def _answer_good(
-    model: FusedModel, records: Sequence[Record], strategies: Sequence[str]
+    model: FusedModel, records: Sequence[Record], strategies: Sequence[str], inputs: Inputs
 ) -> Iterator[list[Answer | Failure]]:
-    inputs = model.prepare(records)
     with torch.no_grad():
         tokens = model.encode(inputs)
         embedded = {s: model.embed(tokens, s) for s in strategies}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fusion_core.commands import change, doctor, fit, influence, predict, report, trace
+from fusion_core.commands import change, doctor, fit, import_log, influence, predict, report, sweep, trace
 from fusion_core.commands.flags import Verbs
 
 ADDS: tuple[Callable[[Verbs], None], ...] = (
@@ -12,5 +12,7 @@ ADDS: tuple[Callable[[Verbs], None], ...] = (
     change.add,
     influence.add,
     report.add,
+    sweep.add,
+    import_log.add,
     doctor.add,
 )

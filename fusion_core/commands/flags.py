@@ -42,6 +42,12 @@ def question_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", default="marginal", metavar="NAME", help="how a modality is removed")
 
 
+def log_flags(parser: argparse.ArgumentParser, words: str) -> None:
+    """Add the flags that name a log and a run of it; words: what the run is called without one."""
+    parser.add_argument("--log", required=True, type=Path, metavar="LOG")
+    parser.add_argument("--run", dest="run_name", default="", metavar="NAME", help=words)
+
+
 def encoder_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where encoders may come from."""
     parser.add_argument("--encoder-root", type=Path, action="append", default=[], metavar="DIR",

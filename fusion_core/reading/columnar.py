@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fusion_core.errors import CallError
-from fusion_core.reading.metadata import MAX_ROWS, Row, check_columns, damaged, parse_object
+from fusion_core.reading.metadata import CONTENT, MAX_ROWS, Row, check_columns, damaged, parse_object
 from fusion_core.reading.texts import quoted
 
 MAX_CONTENT_BYTES = 2_000_000_000
@@ -19,7 +19,7 @@ BATCH_ROWS = 256
 _UNREADABLE = object()
 
 
-def read_parquet(file: BinaryIO, name: str) -> Iterator[Row]:
+def read_parquet(file: BinaryIO, name: str, needed: frozenset[str] = CONTENT) -> Iterator[Row]:
     """Yield the rows in order; integers of a Hugging Face `ClassLabel` column become their names.
 
     Raises CallError `metadata_damaged` for a damaged file; `call_refused`, `file_too_large` or `resource_exhausted`
@@ -28,7 +28,7 @@ def read_parquet(file: BinaryIO, name: str) -> Iterator[Row]:
     try:
         table = pq.ParquetFile(file, page_checksum_verification=True)
         columns = list(table.schema_arrow.names)
-        check_columns(columns, name)
+        check_columns(columns, name, needed)
         if table.metadata.num_rows > MAX_ROWS:
             raise CallError(f"{quoted(name)} has {table.metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read")
         _check_types(table.schema_arrow, name)

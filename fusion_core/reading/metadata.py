@@ -26,6 +26,7 @@ MAX_CELL_CHARACTERS = 4_000_000
 WORDS = frozenset({"text", "id", "label", "timestamp"})
 MEDIA_COLUMNS = ("image", "image_file_name", "audio", "audio_file_name", "file_name")
 NAMED = WORDS | frozenset(MEDIA_COLUMNS)
+CONTENT = frozenset({"text", *MEDIA_COLUMNS})
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
@@ -43,9 +44,13 @@ class Row:
     flags: tuple[str, ...] = ()
 
 
-def read_rows(file: BinaryIO, name: str) -> Iterator[Row]:
+def read_rows(
+    file: BinaryIO, name: str, named: frozenset[str] = NAMED, needed: frozenset[str] = CONTENT
+) -> Iterator[Row]:
     """Yield every row of a table, its format taken from the suffix of `name` and checked against its first bytes.
 
+    named: CSV columns that stay as they are written, were they numbers. needed: a CSV or Parquet table must have one of
+    these columns; empty for any table.
     Raises CallError `metadata_damaged`, `file_too_large` or `call_refused` when the table as a whole cannot be read.
     """
     suffix = name.rpartition(".")[2].lower()
@@ -55,11 +60,12 @@ def read_rows(file: BinaryIO, name: str) -> Iterator[Row]:
     if suffix == "parquet":
         from fusion_core.reading.columnar import read_parquet  # pyarrow is large; most record sets need none
 
-        rows = read_parquet(file, name)
+        rows = read_parquet(file, name, needed)
     elif kind in ("zip archive", "pickle", "Parquet"):
         raise damaged(f"{quoted(name)} is {kind} by its first bytes, not the {suffix.upper()} its name says")
     else:
-        rows = (_csv_rows if suffix == "csv" else _jsonl_rows)(_read(file, name), name)
+        data = _read(file, name)
+        rows = _csv_rows(data, name, named, needed) if suffix == "csv" else _jsonl_rows(data, name)
     for count, row in enumerate(rows, 1):
         if count > MAX_ROWS:
             raise CallError(f"{quoted(name)} has more than {MAX_ROWS:,} rows; split it")
@@ -71,14 +77,14 @@ def damaged(message: str) -> CallError:
     return CallError(message, "metadata_damaged")
 
 
-def check_columns(columns: list[str], name: str) -> None:
-    """Refuse a table whose columns are too many, named twice, or none of those a record is made of."""
+def check_columns(columns: list[str], name: str, needed: frozenset[str] = CONTENT) -> None:
+    """Refuse a table whose columns are too many, named twice, or none of those needed."""
     if len(columns) > MAX_COLUMNS:
         raise damaged(f"{quoted(name)} has {len(columns):,} columns; at most {MAX_COLUMNS:,} are read")
     twice = next((column for column in columns if columns.count(column) > 1), None)
     if twice is not None:
         raise damaged(f"{quoted(name)} has two columns {quoted(twice)}")
-    if not {"text", *MEDIA_COLUMNS} & set(columns):
+    if needed and not needed & set(columns):
         given = ", ".join(quoted(column, 30) for column in columns[:8]) or "none"
         raise damaged(f"{quoted(name)} has columns {given}; one of text, {', '.join(MEDIA_COLUMNS)} is needed")
 
@@ -92,17 +98,17 @@ def _read(file: BinaryIO, name: str) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _csv_rows(data: bytes, name: str) -> Iterator[Row]:
+def _csv_rows(data: bytes, name: str, named: frozenset[str], needed: frozenset[str]) -> Iterator[Row]:
     text, intact = _decoded(data)
     lines = _csv_lines(text, name)
     _, header, fault = next(lines, (0, [], None))
     if fault:
         raise damaged(f"{quoted(name)}: the header {fault}")
     columns = [column or f"column_{place}" for place, column in enumerate(header, 1)]
-    check_columns(columns, name)
+    check_columns(columns, name, needed)
     rows = [(where, cells, fault or _ragged(cells, columns)) for where, cells, fault in lines]
     whole = [cells for _, cells, fault in rows if not fault]
-    kinds = ["word" if c in NAMED else _column_kind([cells[i] for cells in whole]) for i, c in enumerate(columns)]
+    kinds = ["word" if c in named else _column_kind([cells[i] for cells in whole]) for i, c in enumerate(columns)]
     for number, (line, cells, fault) in enumerate(rows, 1):
         where = f"line {line} of {quoted(name)}"
         if fault:

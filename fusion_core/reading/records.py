@@ -71,12 +71,12 @@ def read(path: Path | str) -> RecordSet:
         if path.is_dir():
             table = _table_of(path, name)
             with open_regular(path / table, table) as file:
-                return _collect(file, table, _in_folder(path))
+                return _collect(file, table, in_folder(path))
         if not path.exists():
             raise CallError(f"there is no file or folder {quoted(name)}", "file_missing")
         check_suffix(name, "a folder, ")
         with open_regular(path.resolve(), name) as file:
-            return _collect(file, name, _in_folder(path.parent))
+            return _collect(file, name, in_folder(path.parent))
     except (RecordError, OSError) as error:
         code = error.code if isinstance(error, RecordError) else "file_missing"
         text = str(error) if isinstance(error, RecordError) else f"{quoted(name)} cannot be read: {error.strerror}"
@@ -155,7 +155,8 @@ def _only(tables: list[str], where: str) -> str:
     return tables[0]
 
 
-def _in_folder(root: Path) -> Finder:
+def in_folder(root: Path) -> Finder:
+    """Return what finds media by their relative names under `root`, each hashed once."""
     known: dict[str, Media] = {}
 
     def find(name: str) -> Media:

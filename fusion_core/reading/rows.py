@@ -39,7 +39,7 @@ def _record(row: Row, id: str, finder: Finder, store: MediaStore) -> Record:
     cells = row.cells
     text, flags = _text(cells.get("text"))
     media = {
-        modality: _media(cell, f"{modality} of row {row.number}", finder, store)
+        modality: media_of(cell, f"{modality} of row {row.number}", finder, store)
         for modality, cell in _media_cells(cells).items()
     }
     if text is None and not media:
@@ -65,9 +65,9 @@ def _media_cells(cells: Mapping[str, object]) -> dict[str, object]:
     """Return the one cell that names or holds each modality's file; RecordError when two columns differ on it."""
     named: dict[str, dict[str, object]] = {modality: {} for modality in COLUMNS}
     for modality, columns in COLUMNS.items():
-        named[modality] = {c: cells[c] for c in columns if not _is_empty(cells.get(c))}
+        named[modality] = {c: cells[c] for c in columns if not is_empty(cells.get(c))}
     loose = cells.get("file_name")
-    if not _is_empty(loose):
+    if not is_empty(loose):
         named[_modality_of(loose)]["file_name"] = loose
     for modality, found in named.items():
         if any(cell != next(iter(found.values())) for cell in found.values()):
@@ -75,7 +75,8 @@ def _media_cells(cells: Mapping[str, object]) -> dict[str, object]:
     return {modality: next(iter(found.values())) for modality, found in named.items() if found}
 
 
-def _is_empty(cell: object) -> bool:
+def is_empty(cell: object) -> bool:
+    """Whether a media cell names and holds nothing."""
     if isinstance(cell, dict):
         return cell.get("bytes") is None and cell.get("path") in (None, "")
     return cell is None or cell == "" or cell != cell  # NaN is what pandas writes for nothing
@@ -96,7 +97,7 @@ def _modality_of(name: object) -> str:
     )
 
 
-def _media(cell: object, title: str, finder: Finder, store: MediaStore) -> Media:
+def media_of(cell: object, title: str, finder: Finder, store: MediaStore) -> Media:
     """Return the file that a cell names (text) or holds (bytes, or a Hugging Face struct of bytes and path)."""
     path = None
     if isinstance(cell, dict):

@@ -25,6 +25,8 @@ LAYERS = [
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "influence", "neighbours", "report"},
+    {"log"},
+    {"sweep", "capture"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -1,0 +1,105 @@
+"""One answer of a serving process: as it was recorded, and as a row of the log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fusion_core.errors import RecordError
+from fusion_core.log.entries import flag_names, keep_by_content
+from fusion_core.log.schema import Logged
+from fusion_core.reading.cells import identity, words
+
+#: How far above 1 a probability may lie that was rounded on its way.
+ROUNDING = 1e-3
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What `Recorder.record` was given. `time`: seconds since 1970, or a moment (naive is UTC)."""
+
+    id: object
+    prediction: object
+    time: float | datetime
+    text: str | None = None
+    image: bytes | None = None
+    audio: bytes | None = None
+    probabilities: Sequence[float] | Mapping[str, float] | None = None
+    confidence: float | None = None
+    label: str | None = None
+    latency_ms: float | None = None
+    strategy: str = "served"
+    slices: Mapping[str, object] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+
+    @property
+    def bytes(self) -> int:
+        """About how much memory it holds while it waits."""
+        return 200 + sum(len(part) for part in (self.text, self.image, self.audio) if part is not None)
+
+    @property
+    def moment(self) -> datetime:
+        """When it was answered, naive UTC."""
+        if isinstance(self.time, datetime):
+            return self.time.astimezone(UTC).replace(tzinfo=None) if self.time.tzinfo else self.time
+        return datetime.fromtimestamp(self.time, UTC).replace(tzinfo=None)
+
+
+def logged(
+    entry: Entry, classes: Sequence[str], release: str | None, log: Path, slices: Mapping[str, str | float | None]
+) -> Logged:
+    """Return an entry as a row, its media kept in the log.
+
+    Raises RecordError or ValueError for an entry that is no answer of these classes, CallError for media that cannot be
+    kept.
+    """
+    id, prediction = identity(entry.id), words(entry.prediction, "prediction")
+    if id is None or prediction is None:
+        raise RecordError("an entry needs an id and a prediction", "metadata_damaged")
+    if prediction not in classes:
+        raise RecordError(f"prediction {prediction!r} is none of {', '.join(classes)}", "metadata_damaged")
+    probabilities = in_order(entry.probabilities, classes)
+    confidence = entry.confidence
+    if confidence is None:
+        confidence = math.nan if probabilities is None else probabilities[list(classes).index(prediction)]
+    kept = {m: getattr(entry, m) for m in ("image", "audio")}
+    named = {m: None if data is None else keep_by_content(log, bytes(data)) for m, data in kept.items()}
+    text = words(entry.text, "text")
+    there = {"text": text, **named}
+    return Logged(
+        id,
+        words(entry.strategy, "strategy") or "served",
+        prediction,
+        float(confidence),
+        probabilities,
+        entry.moment,
+        release,
+        words(entry.label, "label"),
+        None if entry.latency_ms is None else float(entry.latency_ms),
+        tuple(m for m, value in there.items() if value is not None),
+        flag_names(entry.flags),
+        text,
+        named["image"],
+        named["audio"],
+        slices,
+    )
+
+
+def in_order(given: Sequence[float] | Mapping[str, float] | None, classes: Sequence[str]) -> tuple[float, ...] | None:
+    """Return probabilities in the order of the classes; RecordError unless there is one from 0 to 1 for each."""
+    if given is None:
+        return None
+    if isinstance(given, Mapping):
+        unknown = set(given) - set(classes)
+        if unknown:
+            raise RecordError(f"probability of {min(map(str, unknown))!r}, which is no class", "metadata_damaged")
+        given = [given.get(name, 0.0) for name in classes]
+    values = tuple(float(p) for p in given)
+    if len(values) != len(classes):
+        raise RecordError(f"{len(values)} probabilities for {len(classes)} classes", "metadata_damaged")
+    if not all(0.0 <= p <= 1.0 + ROUNDING for p in values):
+        raise RecordError("a probability is not from 0 to 1", "metadata_damaged")
+    return values
