@@ -1,5 +1,6 @@
 """The values that flow from a record to a screen."""
 
+from fusion_core.types.diagnosis import CAUSES, Cause, Clue, Diagnosis, Finding, Repair
 from fusion_core.types.explanation import (
     AttentionHead,
     AttentionMap,
@@ -20,17 +21,22 @@ from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
 from fusion_core.types.tokens import AxisKind, Inputs, Level, ModalityInputs, TokenAxis, Tokens
 
 __all__ = [
+    "CAUSES",
     "MODALITIES",
     "AttentionHead",
     "AttentionMap",
     "AttentionScores",
     "Attribution",
     "AxisKind",
+    "Cause",
     "Check",
+    "Clue",
     "Cost",
     "Curve",
+    "Diagnosis",
     "Failure",
     "Faithfulness",
+    "Finding",
     "Inputs",
     "Ledger",
     "Level",
@@ -40,6 +46,7 @@ __all__ = [
     "Reading",
     "Record",
     "Refusal",
+    "Repair",
     "Seam",
     "Share",
     "TokenAxis",

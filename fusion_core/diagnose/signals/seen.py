@@ -1,0 +1,53 @@
+"""What signals are measured on: a record's decoded media, its tokens, and what each modality says by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fusion_core.registry import Registry
+
+RATE = 16_000
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One record as it arrived. Any part may be None where the modality is absent or not decoded.
+
+    pixels: `uint8 [H, W, 3]`. samples: `float32 [N]` mono at 16 kHz. rate: the audio file's own rate, Hz. pieces: word
+    pieces of each word, `[T]`. pooled: mean encoder token per modality, `float32 [D]`. alone: what each modality's own
+    head says, probabilities `[C]`. fused: the model's answer, probabilities `[C]`.
+    """
+
+    text: str | None = None
+    pixels: np.ndarray | None = None
+    samples: np.ndarray | None = None
+    rate: int = RATE
+    pieces: np.ndarray | None = None
+    pooled: Mapping[str, np.ndarray] = field(default_factory=dict)
+    alone: Mapping[str, np.ndarray] = field(default_factory=dict)
+    fused: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What clean media look like, as far as a signal needs more than numbers of its own.
+
+    trigrams: counts of character triples. function_words: the commonest short words. words: all words seen.
+    characters: all characters seen. colours: colour histograms of distinct images, `float32 [N, 64]`, square-rooted.
+    vectors: projected pooled tokens of distinct media per modality, `float32 [N, P]`; classes only by their own heads.
+    """
+
+    trigrams: Mapping[str, int] = field(default_factory=dict)
+    function_words: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
+    characters: frozenset[str] = frozenset()
+    colours: np.ndarray = field(default_factory=lambda: np.zeros((0, 64), np.float32))
+    vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+Measure = Callable[[Seen, Profile], dict[str, float]]
+signals: Registry[Measure] = Registry("signal family")

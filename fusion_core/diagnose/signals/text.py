@@ -1,0 +1,111 @@
+"""Signals of a text: how long, how well spelt, which language, and whether it ends as texts end."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from fusion_core.diagnose.signals.seen import Profile, Seen, signals
+
+WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+CLOSING = "\"'’”»)]}* "
+FINAL = ".!?…。！？;:,"
+FUNCTION_WORDS = 40
+SMOOTHING = 0.1
+ALPHABET = 40  # letters, space and a few marks: the size of the space smoothing spreads over
+
+#: The commonest function words of languages that write with Latin letters, without those English has too.
+FOREIGN = frozenset(
+    """der die das und ist nicht ein eine einen ich du er sie es wir ihr mit auf für von dem den zu im sich auch war sehr
+    aber wie bei nur noch nach wenn hat le la les des une et est pas je il elle nous vous avec sur pour dans que qui ce
+    cette mais très au aux du sont ne se el los las una y es por con para que muy pero como más está su lo al del gli
+    della che di un è non per sono molto anche questo il ma o os uma não com você muito mais foi em na da do het een en
+    van niet ik zijn maar ook met voor är och det att som inte jag på av til og ikke jeg ett den har jest nie się na to
+    że z do ve bu bir için çok""".split()
+)
+
+
+@signals("text")
+def text_signals(seen: Seen, profile: Profile) -> dict[str, float]:
+    """Measure a text; shares are 0 to 1, surprise is nats per character triple."""
+    if seen.text is None:
+        return {}
+    text = seen.text.strip()
+    words = [w.lower() for w in WORD.findall(text)]
+    count = max(len(words), 1)
+    pieces = seen.pieces if seen.pieces is not None and len(seen.pieces) else np.ones(1)
+    marks = sum(not (c.isalnum() or c.isspace()) and c not in profile.characters for c in text)
+    foreign_letters = sum(c.isalpha() and c.lower() not in profile.characters for c in text)
+    return {
+        "text.length": math.log1p(len(text)),
+        "text.words": float(len(words)),
+        "text.pieces": float(np.mean(pieces)),
+        "text.broken_words": float(np.mean(pieces >= 3)),
+        "text.surprise": surprise(text, profile),
+        "text.function_words": sum(w in profile.function_words for w in words) / count,
+        "text.known_words": sum(w in profile.words for w in words) / count,
+        "text.foreign_words": sum(w in FOREIGN and w not in profile.function_words for w in words) / count,
+        "text.odd_marks": (marks + foreign_letters) / max(len(text), 1),
+        "text.strange_inside": _strange_inside(text),
+        "text.open_end": float(not ends(text)),
+        "text.last_pieces": float(pieces[-1]),
+        "text.repetition": 1.0 - len(set(words)) / count,
+    }
+
+
+def ends(text: str) -> bool:
+    """Return whether a text closes with a mark that ends a clause, brackets and quotes aside."""
+    return bool(text) and text.rstrip(CLOSING)[-1:] in tuple(FINAL) or text[-1:] in ("'", '"', ")")
+
+
+def surprise(text: str, profile: Profile) -> float:
+    """Return the mean negative log probability of a text's character triples given their first two characters."""
+    found = list(trigrams(text))
+    if not found or not profile.trigrams:
+        return 0.0
+    starts = _starts(profile)
+    total = 0.0
+    for triple in found:
+        share = (profile.trigrams.get(triple, 0) + SMOOTHING) / (starts.get(triple[:2], 0) + SMOOTHING * ALPHABET)
+        total -= math.log(share)
+    return total / len(found)
+
+
+def trigrams(text: str) -> Iterable[str]:
+    """Yield the character triples of a text, lower case, digits as 0, white space as one space."""
+    plain = re.sub(r"\d", "0", " ".join(text.lower().split()))
+    padded = f"  {plain} "
+    return (padded[k : k + 3] for k in range(len(padded) - 2))
+
+
+def common_words(texts: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return the function words of texts (the words most texts share) and all their words, lower case."""
+    spread: Counter[str] = Counter()
+    for text in texts:
+        spread.update({w.lower() for w in WORD.findall(text)})
+    return frozenset(w for w, _ in spread.most_common(FUNCTION_WORDS)), frozenset(spread)
+
+
+_known_starts: dict[int, Counter[str]] = {}
+
+
+def _starts(profile: Profile) -> Counter[str]:
+    key = id(profile.trigrams)
+    if key not in _known_starts:
+        counts: Counter[str] = Counter()
+        for triple, count in profile.trigrams.items():
+            counts[triple[:2]] += count
+        _known_starts.clear()
+        _known_starts[key] = counts
+    return _known_starts[key]
+
+
+def _strange_inside(text: str) -> float:
+    """Return the share of words with a mark or a digit between letters, or a capital after a small letter."""
+    words = text.split()
+    strange = sum(bool(re.search(r"[^\W\d_][^\w\s'’\-./&,][^\W\d_]|[a-zà-ÿ][A-ZÀ-Þ]|[^\W\d_]\d[^\W\d_]", w)) for w in words)
+    return strange / max(len(words), 1)
