@@ -6,8 +6,9 @@ from . import text  # isort: skip
 from . import image  # isort: skip
 from . import audio  # isort: skip
 from . import tokens  # isort: skip
+from . import pair  # isort: skip
 
-__all__ = ["Measure", "Profile", "Seen", "audio", "image", "measure", "signals", "text", "tokens"]
+__all__ = ["Measure", "Profile", "Seen", "audio", "image", "measure", "pair", "signals", "text", "tokens"]
 
 
 def measure(seen: Seen, profile: Profile) -> dict[str, float]:

@@ -10,6 +10,7 @@ import numpy as np
 from fusion_core.registry import Registry
 
 RATE = 16_000
+COLOURS = 64
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Seen:
 
     pixels: `uint8 [H, W, 3]`. samples: `float32 [N]` mono at 16 kHz. rate: the audio file's own rate, Hz. pieces: word
     pieces of each word, `[T]`. pooled: mean encoder token per modality, `float32 [D]`. alone: what each modality's own
-    head says, probabilities `[C]`. fused: the model's answer, probabilities `[C]`.
+    head says, probabilities `[C]`. fused: the model's answer, probabilities `[C]`. label: index of the true class.
     """
 
     text: str | None = None
@@ -29,23 +30,28 @@ class Seen:
     pooled: Mapping[str, np.ndarray] = field(default_factory=dict)
     alone: Mapping[str, np.ndarray] = field(default_factory=dict)
     fused: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
+    label: int | None = None
+
+    def has(self, modality: str) -> bool:
+        """Return whether the record came with a modality."""
+        return {"text": self.text, "image": self.pixels, "audio": self.samples}[modality] is not None
 
 
 @dataclass(frozen=True)
 class Profile:
     """What clean media look like, as far as a signal needs more than numbers of its own.
 
-    trigrams: counts of character triples. function_words: the commonest short words. words: all words seen.
-    characters: all characters seen. colours: colour histograms of distinct images, `float32 [N, 64]`, square-rooted.
-    vectors: projected pooled tokens of distinct media per modality, `float32 [N, P]`; classes only by their own heads.
+    trigrams: counts of character triples; starts: of their first two characters. function_words: the commonest words.
+    words: all words seen. characters: all characters seen, lower case. colours: colour histograms of distinct images,
+    `float32 [N, 64]`, square-rooted. vectors: projected pooled tokens of distinct media per modality, `float32 [N, P]`.
     """
 
     trigrams: Mapping[str, int] = field(default_factory=dict)
+    starts: Mapping[str, int] = field(default_factory=dict)
     function_words: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
     characters: frozenset[str] = frozenset()
-    colours: np.ndarray = field(default_factory=lambda: np.zeros((0, 64), np.float32))
+    colours: np.ndarray = field(default_factory=lambda: np.zeros((0, COLOURS), np.float32))
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 

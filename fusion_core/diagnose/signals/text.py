@@ -67,10 +67,9 @@ def surprise(text: str, profile: Profile) -> float:
     found = list(trigrams(text))
     if not found or not profile.trigrams:
         return 0.0
-    starts = _starts(profile)
     total = 0.0
     for triple in found:
-        share = (profile.trigrams.get(triple, 0) + SMOOTHING) / (starts.get(triple[:2], 0) + SMOOTHING * ALPHABET)
+        share = (profile.trigrams.get(triple, 0) + SMOOTHING) / (profile.starts.get(triple[:2], 0) + SMOOTHING * ALPHABET)
         total -= math.log(share)
     return total / len(found)
 
@@ -88,20 +87,6 @@ def common_words(texts: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
     for text in texts:
         spread.update({w.lower() for w in WORD.findall(text)})
     return frozenset(w for w, _ in spread.most_common(FUNCTION_WORDS)), frozenset(spread)
-
-
-_known_starts: dict[int, Counter[str]] = {}
-
-
-def _starts(profile: Profile) -> Counter[str]:
-    key = id(profile.trigrams)
-    if key not in _known_starts:
-        counts: Counter[str] = Counter()
-        for triple, count in profile.trigrams.items():
-            counts[triple[:2]] += count
-        _known_starts.clear()
-        _known_starts[key] = counts
-    return _known_starts[key]
 
 
 def _strange_inside(text: str) -> float:

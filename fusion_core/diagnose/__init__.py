@@ -1,0 +1,1 @@
+"""Diagnosis: from a failing record, or many, to a named and tested cause."""
