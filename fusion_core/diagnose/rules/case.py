@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fusion_core.diagnose.reference import Reference
 from fusion_core.registry import Registry
 
+FARTHEST = 30.0  # a z beyond it says no more
 CERTAIN = 1_000.0  # raw score of what needs no statistics: nothing was sent
 
 
@@ -31,11 +32,11 @@ class Case:
 
     def above(self, *names: str) -> float:
         """Return how far signals lie above the reference: the root of their squared z beyond 1 each."""
-        return math.sqrt(sum(max(0.0, self.z(name) - 1.0) ** 2 for name in names))
+        return math.sqrt(sum(min(max(0.0, self.z(name) - 1.0), FARTHEST) ** 2 for name in names))
 
     def below(self, *names: str) -> float:
         """Return how far signals lie below the reference, as `above`."""
-        return math.sqrt(sum(max(0.0, -self.z(name) - 1.0) ** 2 for name in names))
+        return math.sqrt(sum(min(max(0.0, -self.z(name) - 1.0), FARTHEST) ** 2 for name in names))
 
     def value(self, name: str) -> float:
         """Return a signal, NaN where the record has none."""
@@ -61,12 +62,13 @@ NOTHING = Score(0.0)
 
 @dataclass(frozen=True)
 class Rule:
-    """One cause and how it is seen in a case."""
+    """One cause and how it is seen in a case; what a rule in `yields_to` explains is no news any more."""
 
     modality: str
     fault: str
     judge: Callable[[Case], Score]
     advice: str
+    yields_to: tuple[str, ...] = ()
 
 
 rule: Registry[Rule] = Registry("rule")

@@ -53,14 +53,18 @@ def audio_signals(seen: Seen, profile: Profile) -> dict[str, float]:
 def frame_energy(x: np.ndarray) -> np.ndarray:
     """Return the level of each 25 ms frame, dBFS `[F]`."""
     count = max(1, len(x) // FRAME)
-    frames = np.resize(x, count * FRAME).reshape(count, FRAME) if len(x) < FRAME else x[: count * FRAME].reshape(-1, FRAME)
+    frames = (
+        np.resize(x, count * FRAME).reshape(count, FRAME) if len(x) < FRAME else x[: count * FRAME].reshape(-1, FRAME)
+    )
     return 10 * np.log10((frames**2).mean(axis=1) + QUIET)
 
 
 def mean_power(x: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
     """Return the mean power spectrum of the chosen 25 ms frames (all by default), `[257]`."""
     count = max(1, len(x) // FRAME)
-    frames = np.resize(x, count * FRAME).reshape(count, FRAME) if len(x) < FRAME else x[: count * FRAME].reshape(-1, FRAME)
+    frames = (
+        np.resize(x, count * FRAME).reshape(count, FRAME) if len(x) < FRAME else x[: count * FRAME].reshape(-1, FRAME)
+    )
     if chosen is not None and chosen.any():
         frames = frames[chosen]
     return np.asarray((np.abs(np.fft.rfft(frames * np.hanning(FRAME), 512, axis=1)) ** 2).mean(axis=0))

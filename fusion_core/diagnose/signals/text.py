@@ -20,12 +20,7 @@ ALPHABET = 40  # letters, space and a few marks: the size of the space smoothing
 
 #: The commonest function words of languages that write with Latin letters, without those English has too.
 FOREIGN = frozenset(
-    """der die das und ist nicht ein eine einen ich du er sie es wir ihr mit auf für von dem den zu im sich auch war sehr
-    aber wie bei nur noch nach wenn hat le la les des une et est pas je il elle nous vous avec sur pour dans que qui ce
-    cette mais très au aux du sont ne se el los las una y es por con para que muy pero como más está su lo al del gli
-    della che di un è non per sono molto anche questo il ma o os uma não com você muito mais foi em na da do het een en
-    van niet ik zijn maar ook met voor är och det att som inte jag på av til og ikke jeg ett den har jest nie się na to
-    że z do ve bu bir için çok""".split()
+    ["der", "die", "das", "und", "ist", "nicht", "ein", "eine", "einen", "ich", "du", "er", "sie", "es", "wir", "ihr", "mit", "auf", "für", "von", "dem", "den", "zu", "im", "sich", "auch", "war", "sehr", "aber", "wie", "bei", "nur", "noch", "nach", "wenn", "hat", "le", "la", "les", "des", "une", "et", "est", "pas", "je", "il", "elle", "nous", "vous", "avec", "sur", "pour", "dans", "que", "qui", "ce", "cette", "mais", "très", "au", "aux", "du", "sont", "ne", "se", "el", "los", "las", "una", "y", "es", "por", "con", "para", "que", "muy", "pero", "como", "más", "está", "su", "lo", "al", "del", "gli", "della", "che", "di", "un", "è", "non", "per", "sono", "molto", "anche", "questo", "il", "ma", "o", "os", "uma", "não", "com", "você", "muito", "mais", "foi", "em", "na", "da", "do", "het", "een", "en", "van", "niet", "ik", "zijn", "maar", "ook", "met", "voor", "är", "och", "det", "att", "som", "inte", "jag", "på", "av", "til", "og", "ikke", "jeg", "ett", "den", "har", "jest", "nie", "się", "na", "to", "że", "z", "do", "ve", "bu", "bir", "için", "çok"]
 )
 
 
@@ -42,6 +37,7 @@ def text_signals(seen: Seen, profile: Profile) -> dict[str, float]:
     foreign_letters = sum(c.isalpha() and c.lower() not in profile.characters for c in text)
     return {
         "text.length": math.log1p(len(text)),
+        "text.letters": float(sum(c.isalnum() for c in text)),
         "text.words": float(len(words)),
         "text.pieces": float(np.mean(pieces)),
         "text.broken_words": float(np.mean(pieces >= 3)),
@@ -59,7 +55,7 @@ def text_signals(seen: Seen, profile: Profile) -> dict[str, float]:
 
 def ends(text: str) -> bool:
     """Return whether a text closes with a mark that ends a clause, brackets and quotes aside."""
-    return bool(text) and text.rstrip(CLOSING)[-1:] in tuple(FINAL) or text[-1:] in ("'", '"', ")")
+    return (bool(text) and text.rstrip(CLOSING)[-1:] in tuple(FINAL)) or text[-1:] in ("'", '"', ")")
 
 
 def surprise(text: str, profile: Profile) -> float:
@@ -69,7 +65,9 @@ def surprise(text: str, profile: Profile) -> float:
         return 0.0
     total = 0.0
     for triple in found:
-        share = (profile.trigrams.get(triple, 0) + SMOOTHING) / (profile.starts.get(triple[:2], 0) + SMOOTHING * ALPHABET)
+        share = (profile.trigrams.get(triple, 0) + SMOOTHING) / (
+            profile.starts.get(triple[:2], 0) + SMOOTHING * ALPHABET
+        )
         total -= math.log(share)
     return total / len(found)
 
@@ -92,5 +90,7 @@ def common_words(texts: Iterable[str]) -> tuple[frozenset[str], frozenset[str]]:
 def _strange_inside(text: str) -> float:
     """Return the share of words with a mark or a digit between letters, or a capital after a small letter."""
     words = text.split()
-    strange = sum(bool(re.search(r"[^\W\d_][^\w\s'’\-./&,][^\W\d_]|[a-zà-ÿ][A-ZÀ-Þ]|[^\W\d_]\d[^\W\d_]", w)) for w in words)
+    strange = sum(
+        bool(re.search(r"[^\W\d_][^\w\s'’\-./&,][^\W\d_]|[a-zà-ÿ][A-ZÀ-Þ]|[^\W\d_]\d[^\W\d_]", w)) for w in words
+    )
     return strange / max(len(words), 1)

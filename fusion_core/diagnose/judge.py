@@ -1,0 +1,73 @@
+"""Weigh the rules: each rule's strength beside its limit, and all causes ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.rules import Case, Rule, Score, rule
+from fusion_core.types import CAUSES, Cause, Clue, Diagnosis
+
+FALSE_ALARMS = 0.03  # share of clean validation records that any rule may accuse; other records get a little more
+SHARPNESS = 3.0  # a cause twice as strong as another is 8 times as likely
+LEAST_STRENGTH = 0.15  # of causes nothing speaks for, so that the ranking is complete
+STRONGEST = 20.0
+YIELDING = 1.5
+
+
+def calibrate(reference: Reference, measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return each rule's limit: one quantile of its raw scores over clean records, the same for all rules.
+
+    The quantile is the lowest at which all rules together accuse at most 3 % of the clean records. Above the largest
+    score the limit grows on by a tenth: a few hundred records do not show the tail.
+    """
+    cases = [Case(found, reference) for found in measured]
+    raw = {name: np.array([one.judge(case).raw for case in cases]) for name, one in rule.items()}
+    for share in np.linspace(0.95, 1.0, 51):
+        limits = {name: max(1.0, float(np.quantile(scores, share))) for name, scores in raw.items()}
+        accused = np.any([scores > limits[name] for name, scores in raw.items()], axis=0)
+        if accused.mean() <= FALSE_ALARMS:
+            break
+    return {name: 1.1 * limit for name, limit in limits.items()}
+
+
+def clues(case: Case) -> list[Clue]:
+    """Return what every rule says of a case, strongest first; strength 1 is a rule's limit."""
+    found = {name: _clue(name, one, one.judge(case), case.reference) for name, one in rule.items()}
+    settled = [_settled(clue, [found[other] for other in rule[name].yields_to]) for name, clue in found.items()]
+    return sorted((clue for clue in settled if clue.strength > 0), key=lambda clue: -clue.strength)
+
+
+def rank(found: Sequence[Clue]) -> tuple[Cause, ...]:
+    """Rank every cause by its strongest clue, likeliest first; scores sum to 1.
+
+    Nothing wrong has strength 1, so that it leads unless a rule passed its limit.
+    """
+    strength = dict.fromkeys(CAUSES, LEAST_STRENGTH) | {("none", "none"): 1.0}
+    for clue in found:
+        key = (clue.modality, clue.fault)
+        strength[key] = max(strength[key], min(clue.strength, STRONGEST))
+    total = sum(value**SHARPNESS for value in strength.values())
+    ranked = [Cause(m, f, value**SHARPNESS / total) for (m, f), value in strength.items()]
+    return tuple(sorted(ranked, key=lambda cause: -cause.score))
+
+
+def diagnosis(record_id: str, case: Case) -> Diagnosis:
+    """Return the diagnosis of one case."""
+    found = clues(case)
+    ranked = rank(found)
+    return Diagnosis(record_id, ranked[0], ranked, tuple(found))
+
+
+def _clue(name: str, one: Rule, score: Score, reference: Reference) -> Clue:
+    strength = score.raw / reference.limits.get(name, 1.0)
+    return Clue(name, one.modality, one.fault, strength, score.sentence, one.advice)
+
+
+def _settled(clue: Clue, explaining: Sequence[Clue]) -> Clue:
+    """Return a clue weakened by the rules that would explain it, as far as they passed their own limits."""
+    explained = max((other.strength for other in explaining), default=0.0)
+    return replace(clue, strength=clue.strength / max(1.0, explained) ** YIELDING)
