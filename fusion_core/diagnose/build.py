@@ -43,8 +43,13 @@ def reference_of(seen: Sequence[Seen], modalities: Sequence[str], strategy: str)
 
 
 def cross_measured(seen: Sequence[Seen]) -> list[dict[str, float]]:
-    """Measure each record by the profile of the other four fifths: by its own it would look too ordinary."""
-    places = np.random.default_rng(0).permutation(len(seen)) % FOLDS
+    """Measure each record by a profile of the other records: by its own it would look too ordinary.
+
+    Records with the same text share a fold, so that no text is judged by its twin.
+    """
+    number = {text: k for k, text in enumerate(dict.fromkeys(s.text for s in seen))}
+    deal = np.random.default_rng(0).permutation(len(number)) % FOLDS
+    places = [int(deal[number[s.text]]) for s in seen]
     profiles = [build_profile([s for s, p in zip(seen, places, strict=True) if p != fold]) for fold in range(FOLDS)]
     return [measure(s, profiles[place]) for s, place in zip(seen, places, strict=True)]
 

@@ -14,8 +14,8 @@ def audio_cut(case: Case) -> Score:
         return NOTHING
     return Score(
         raw,
-        f"The last 50 ms lie {case.value('audio.end'):.0f} dB beside the clip's mean "
-        f"(clean records: {case.reference.spreads['audio.end'].median:.0f} dB), after {math.exp(case.value('audio.seconds')):.1f} s.",
+        f"Against the clip's mean the last 50 ms lie at {case.beside('audio.end', 0)} dB, after "
+        f"{math.exp(case.value('audio.seconds')):.1f} s.",
     )
 
 

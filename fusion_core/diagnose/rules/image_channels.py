@@ -12,7 +12,8 @@ def image_channels(case: Case) -> Score:
         return NOTHING
     return Score(
         raw,
-        f"With its colour channels in another order it would be {case.value('image.colour_swapped'):.2f} nearer to clean ones.",
+        f"With its colour channels in another order it would be {case.value('image.colour_swapped'):.2f} nearer "
+        "to clean images.",
     )
 
 

@@ -19,9 +19,15 @@ SMOOTHING = 0.1
 ALPHABET = 40  # letters, space and a few marks: the size of the space smoothing spreads over
 
 #: The commonest function words of languages that write with Latin letters, without those English has too.
-FOREIGN = frozenset(
-    ["der", "die", "das", "und", "ist", "nicht", "ein", "eine", "einen", "ich", "du", "er", "sie", "es", "wir", "ihr", "mit", "auf", "für", "von", "dem", "den", "zu", "im", "sich", "auch", "war", "sehr", "aber", "wie", "bei", "nur", "noch", "nach", "wenn", "hat", "le", "la", "les", "des", "une", "et", "est", "pas", "je", "il", "elle", "nous", "vous", "avec", "sur", "pour", "dans", "que", "qui", "ce", "cette", "mais", "très", "au", "aux", "du", "sont", "ne", "se", "el", "los", "las", "una", "y", "es", "por", "con", "para", "que", "muy", "pero", "como", "más", "está", "su", "lo", "al", "del", "gli", "della", "che", "di", "un", "è", "non", "per", "sono", "molto", "anche", "questo", "il", "ma", "o", "os", "uma", "não", "com", "você", "muito", "mais", "foi", "em", "na", "da", "do", "het", "een", "en", "van", "niet", "ik", "zijn", "maar", "ook", "met", "voor", "är", "och", "det", "att", "som", "inte", "jag", "på", "av", "til", "og", "ikke", "jeg", "ett", "den", "har", "jest", "nie", "się", "na", "to", "że", "z", "do", "ve", "bu", "bir", "için", "çok"]
+_OTHER_LANGUAGES = (
+    "der die das und ist nicht ein eine einen ich du er sie es wir ihr mit auf für von dem den zu im sich auch "
+    "sehr aber wie bei nur noch nach wenn le la les des une et est pas je il elle nous vous avec sur pour dans que "
+    "qui ce cette mais très au aux du sont ne se el los las una por con para muy pero como más está su lo al del "
+    "gli della che di un è non per molto anche questo ma uma não com você muito mais foi em na da do het een en "
+    "van niet ik zijn maar ook met voor är och det att som inte jag på av til og ikke jeg ett har jest nie się że "
+    "ve bu bir için çok"
 )
+FOREIGN = frozenset(_OTHER_LANGUAGES.split())
 
 
 @signals("text")
