@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import maximum_filter
 
 from fusion_core.diagnose.signals import Profile, Seen
-from fusion_core.diagnose.signals.image import LARGEST, colour_histogram, cut_to
+from fusion_core.diagnose.signals.image import LARGEST, colour_histogram, cut_to, palette
 from fusion_core.diagnose.signals.text import common_words, trigrams
 from fusion_core.diagnose.signals.tokens import project
 
+LEAST_PIXELS = 5  # of one colour in one image: fewer are a codec's
 MOST_VECTORS = 256  # distinct media kept per modality: more would not make the nearest five much nearer
 
 
@@ -32,6 +34,7 @@ def build_profile(seen: Sequence[Seen]) -> Profile:
         words=words,
         characters=frozenset(c for text in texts for c in text.lower()),
         colours=_distinct(np.stack(colours)) if colours else Profile().colours,
+        palette=_palette([cut_to(p, LARGEST) for p in pictures]),
         vectors={m: _distinct(np.stack(own)) for m, own in _vectors(seen).items()},
     )
 
@@ -49,3 +52,12 @@ def _distinct(rows: np.ndarray) -> np.ndarray:
     rounded = rows.astype(np.float16).astype(np.float32)
     _, first = np.unique(rounded, axis=0, return_index=True)
     return rounded[np.sort(first)[:MOST_VECTORS]]
+
+
+def _palette(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Return which colours vivid parts have, `bool [4096]`: those of at least two images, and their neighbours."""
+    counts = np.zeros(16**3, np.int64)
+    for pixels in pictures:
+        codes, pixels_of = np.unique(palette(pixels), return_counts=True)
+        counts[codes[pixels_of >= LEAST_PIXELS]] += 1
+    return np.asarray(maximum_filter((counts >= 2).reshape(16, 16, 16), 3).reshape(-1))

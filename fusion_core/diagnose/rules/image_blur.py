@@ -7,13 +7,13 @@ from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 def image_blur(case: Case) -> Score:
     """Judge whether the image is corrupted by this sign."""
-    raw = case.below("image.steepest", "image.fine_detail", "image.sharpness")
+    raw = case.below("image.edge", "image.fine_detail")
     if raw == 0.0:
         return NOTHING
     return Score(
         raw,
-        f"The image is blurred: steepest step 10^{case.beside('image.steepest')}, "
-        f"fine against coarse detail 10^{case.beside('image.fine_detail')}.",
+        f"The image is blurred: at its edges {case.beside('image.edge')} of the rise lies in one step, "
+        f"fine detail is 10^{case.beside('image.fine_detail')} times the coarse.",
     )
 
 

@@ -7,8 +7,9 @@ from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 def text_spelling(case: Case) -> Score:
     """Judge whether the text is corrupted by this sign."""
-    raw = case.above("text.surprise", "text.pieces", "text.broken_words") + case.above("text.strange_inside") / 2
-    if raw == 0.0:
+    signs = ("text.split_words", "text.pieces", "text.broken_words", "text.surprise")
+    raw = sum(max(-1.0, min(case.z(name), 10.0)) for name in signs) + case.above("text.strange_inside") / 2
+    if raw <= 0.0:
         return NOTHING
     return Score(
         raw,

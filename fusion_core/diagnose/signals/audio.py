@@ -11,6 +11,7 @@ from fusion_core.diagnose.signals.seen import RATE, Profile, Seen, signals
 FRAME = 400  # samples: 25 ms
 END = 800  # samples: the last 50 ms
 QUIET = 1e-8  # mean square added before logarithms: -80 dBFS
+LEAST_POWER = 1e-5  # of the strongest frequency: what lies below is the codec's
 ECHO_LAGS = (0.03, 0.5)  # seconds
 
 
@@ -92,8 +93,8 @@ def echo(x: np.ndarray) -> float:
     """
     low, high = (round(s * RATE) for s in ECHO_LAGS)
     size = 1 << max(len(x) - 1, 2 * high).bit_length()
-    spectrum = np.log(np.abs(np.fft.rfft(x, size)) ** 2 + 1e-9)
-    cepstrum = np.fft.irfft(spectrum)[low:high]
+    power = np.abs(np.fft.rfft(x, size)) ** 2
+    cepstrum = np.fft.irfft(np.log(power + LEAST_POWER * power.max() + 1e-12))[low:high]
     spread = 1.4826 * np.median(np.abs(cepstrum - np.median(cepstrum))) + 1e-9
     return float(cepstrum.max() / spread)
 

@@ -5,13 +5,19 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
-from scipy.ndimage import convolve, gaussian_filter, laplace
+from scipy.fft import dctn
+from scipy.ndimage import convolve, gaussian_filter, laplace, maximum_filter, minimum_filter
 
 from fusion_core.diagnose.signals.seen import Profile, Seen, signals
 
 LARGEST = 512  # longer sides are thinned out: quality shows on a part of the pixels too
 NEAREST = 5
 LEVELS = 4  # per channel of the colour histogram
+BLOCK = 8
+WINDOW = 9
+LEAST_RISE = 0.05
+ZERO_LEVELS = 1.5  # 8-bit levels: above what rounding pixels leaves
+VIVID = 100  # 8-bit levels between a pixel's largest and smallest channel
 NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
 
@@ -38,6 +44,9 @@ def image_signals(seen: Seen, profile: Profile) -> dict[str, float]:
         "image.steepest": float(np.log10(_steepest(grey) + 1e-4)),
         "image.noise": float(np.log10(noise_level(grey) + 1e-4)),
         "image.blockiness": blockiness(grey),
+        "image.zeroed": zeroed(grey),
+        "image.edge": edge_sharpness(grey),
+        "image.new_colours": _new_colours(pixels, profile),
         "image.colour": own,
         "image.colour_swapped": own - swapped,
         "image.border": _border(grey),
@@ -73,8 +82,43 @@ def noise_level(grey: np.ndarray) -> float:
 
 
 def blockiness(grey: np.ndarray) -> float:
-    """Return how much larger the steps are on one 8-pixel grid than off it, log2, the mean of both axes."""
-    return float(np.mean([_grid_excess(grey), _grid_excess(grey.T)]))
+    """Return how much larger the steps are on one 8-pixel grid than off it, in 8-bit levels, the mean of both axes.
+
+    A step counts as far as it exceeds its two neighbours, and at most 10 levels: edges of things are steeper.
+    """
+    return float(np.mean([_grid_excess(grey), _grid_excess(grey.T)])) * 255.0
+
+
+def zeroed(grey: np.ndarray) -> float:
+    """Return the share of near-zero frequencies in the busiest 8 x 8 blocks: lossy codecs round them away."""
+    height, width = (side // BLOCK * BLOCK for side in grey.shape)
+    if min(height, width) < BLOCK:
+        return 0.0
+    blocks = grey[:height, :width].reshape(height // BLOCK, BLOCK, width // BLOCK, BLOCK).swapaxes(1, 2)
+    frequencies = np.abs(dctn(255.0 * blocks.reshape(-1, BLOCK, BLOCK), axes=(1, 2), norm="ortho"))
+    frequencies[:, 0, 0] = 0.0
+    busy = np.sqrt((frequencies**2).sum(axis=(1, 2)))
+    return float((frequencies[busy >= np.quantile(busy, 0.8)] < ZERO_LEVELS).mean())
+
+
+def edge_sharpness(grey: np.ndarray) -> float:
+    """Return how much of a local rise lies in one step, 0 to 1, at the strong edges: 1 for a hard edge.
+
+    An edge blurred by a Gaussian of sigma pixels gives 1 / (sigma sqrt(2 pi)), whatever its contrast.
+    """
+    steps = np.zeros_like(grey)
+    steps[:, :-1] = np.abs(np.diff(grey, axis=1))
+    steps[:-1] = np.maximum(steps[:-1], np.abs(np.diff(grey, axis=0)))
+    rise = maximum_filter(grey, WINDOW) - minimum_filter(grey, WINDOW)
+    strong = rise > max(LEAST_RISE, 0.5 * float(rise.max()))
+    return float(np.quantile(maximum_filter(steps, WINDOW)[strong] / rise[strong], 0.75)) if strong.any() else 1.0
+
+
+def palette(pixels: np.ndarray) -> np.ndarray:
+    """Return the colour code, 0 to 4095, of every vivid pixel: 16 levels a channel."""
+    flat = pixels.reshape(-1, 3)
+    vivid = flat[np.ptp(flat, axis=1) > VIVID].astype(np.int64) >> 4
+    return np.asarray(vivid @ np.array([256, 16, 1]))
 
 
 def colour_histogram(pixels: np.ndarray) -> np.ndarray:
@@ -110,12 +154,19 @@ def _nearest(hist: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _grid_excess(grey: np.ndarray) -> float:
-    steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)
-    if len(steps) < 24:
+    if grey.shape[1] < 3 * BLOCK:
         return 0.0
-    # Ringing next to a block's edge counts for neither side.
-    phases = np.array([np.median(steps[phase::8]) for phase in range(8)])
-    return float(np.log2((phases.max() + 1e-4) / (np.median(phases) + 1e-4)))
+    steps = np.abs(np.diff(grey, axis=1))
+    excess = np.clip(steps[:, 1:-1] - (steps[:, :-2] + steps[:, 2:]) / 2, -10 / 255, 10 / 255).mean(axis=0)
+    phases = np.array([excess[phase::BLOCK].mean() for phase in range(BLOCK)])
+    return float(phases.max() - np.median(phases))
+
+
+def _new_colours(pixels: np.ndarray, profile: Profile) -> float:
+    """Return the share of the image whose vivid colours no clean image has, 0 to 1."""
+    if not len(profile.palette):
+        return 0.0
+    return float((~profile.palette[palette(pixels)]).sum() / (pixels.shape[0] * pixels.shape[1]))
 
 
 def _steepest(grey: np.ndarray) -> float:

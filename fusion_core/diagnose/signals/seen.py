@@ -43,7 +43,7 @@ class Profile:
 
     trigrams: counts of character triples; starts: of their first two characters. function_words: the commonest words.
     words: all words seen. characters: all characters seen, lower case. colours: colour histograms of distinct images,
-    `float32 [N, 64]`, square-rooted. vectors: projected pooled tokens of distinct media per modality, `float32 [N, P]`.
+    `float32 [N, 64]`, square-rooted. palette: which of 4,096 colours, or a neighbour of them, vivid parts have. vectors: projected pooled tokens of distinct media per modality, `float32 [N, P]`.
     """
 
     trigrams: Mapping[str, int] = field(default_factory=dict)
@@ -52,6 +52,7 @@ class Profile:
     words: frozenset[str] = frozenset()
     characters: frozenset[str] = frozenset()
     colours: np.ndarray = field(default_factory=lambda: np.zeros((0, COLOURS), np.float32))
+    palette: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 

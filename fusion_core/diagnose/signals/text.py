@@ -46,6 +46,7 @@ def text_signals(seen: Seen, profile: Profile) -> dict[str, float]:
         "text.letters": float(sum(c.isalnum() for c in text)),
         "text.words": float(len(words)),
         "text.pieces": float(np.mean(pieces)),
+        "text.split_words": float(np.mean(pieces >= 2)),
         "text.broken_words": float(np.mean(pieces >= 3)),
         "text.surprise": surprise(text, profile),
         "text.function_words": sum(w in profile.function_words for w in words) / count,
