@@ -54,6 +54,7 @@ def with_tokens(
 ) -> Seen:
     """Return what was seen with what one record's tokens (`tokens[m] [1, T_m, D_m]`) add to it."""
     head = model.head(strategy or model.default_strategy)
+    axes = inputs.axes(0)
     present = [m for m in model.modalities if m in tokens and bool(tokens[m].mask.any())]
     with torch.no_grad():
         projected = head.project(tokens)
@@ -64,6 +65,7 @@ def with_tokens(
         pixels=seen.pixels,
         samples=seen.samples,
         rate=seen.rate,
+        words=axes["text"].labels if "text" in axes else (),
         pieces=_pieces(inputs),
         pooled={m: masked_mean(tokens[m])[0].float().numpy() for m in present},
         alone={m: _probabilities(alone[m]) for m in present},

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 
 from fusion_core.diagnose.signals import Profile, Seen
 from fusion_core.diagnose.signals.image import LARGEST, colour_histogram, cut_to, palette
-from fusion_core.diagnose.signals.text import common_words, trigrams
+from fusion_core.diagnose.signals.text import common_words, labels_of, odd_words, trigrams
 from fusion_core.diagnose.signals.tokens import project
 
 LEAST_PIXELS = 5  # of one colour in one image: fewer are a codec's
@@ -25,6 +24,7 @@ def build_profile(seen: Sequence[Seen]) -> Profile:
     for triple, count in counts.items():
         starts[triple[:2]] += count
     function_words, words = common_words(texts)
+    words |= {word for s in seen for word in labels_of(s)}
     pictures = [s.pixels for s in seen if s.pixels is not None]
     colours = [colour_histogram(cut_to(p, LARGEST)[::2, ::2]) for p in pictures]
     return Profile(
@@ -32,6 +32,7 @@ def build_profile(seen: Sequence[Seen]) -> Profile:
         starts=dict(starts),
         function_words=function_words,
         words=words,
+        odd_words=_odd_share(seen, words),
         characters=frozenset(c for text in texts for c in text.lower()),
         colours=_distinct(np.stack(colours)) if colours else Profile().colours,
         palette=_palette([cut_to(p, LARGEST) for p in pictures]),
@@ -55,9 +56,19 @@ def _distinct(rows: np.ndarray) -> np.ndarray:
 
 
 def _palette(pictures: Sequence[np.ndarray]) -> np.ndarray:
-    """Return which colours vivid parts have, `bool [4096]`: those of at least two images, and their neighbours."""
+    """Return which colours vivid parts have, `bool [4096]`: those of at least two images."""
     counts = np.zeros(16**3, np.int64)
     for pixels in pictures:
         codes, pixels_of = np.unique(palette(pixels), return_counts=True)
         counts[codes[pixels_of >= LEAST_PIXELS]] += 1
-    return np.asarray(maximum_filter((counts >= 2).reshape(16, 16, 16), 3).reshape(-1))
+    return np.asarray(counts >= 2)
+
+
+def _odd_share(seen: Sequence[Seen], words: frozenset[str]) -> float:
+    """Return the share of odd words in clean texts, each text's words judged by the other texts."""
+    texts = {s.text: s for s in seen if s.text}
+    spread = Counter(word for one in texts.values() for word in set(labels_of(one)))
+    shared = frozenset(word for word, count in spread.items() if count > 1)
+    odd = sum(odd_words(one, shared)[0] for one in texts.values())
+    count = sum(odd_words(one, words)[1] for one in texts.values())
+    return (odd + 1) / (count + 20)

@@ -15,6 +15,7 @@ from . import image_blocks  # isort: skip
 from . import image_dark  # isort: skip
 from . import image_channels  # isort: skip
 from . import image_far  # isort: skip
+from . import image_palette  # isort: skip
 from . import image_cut  # isort: skip
 from . import audio_missing  # isort: skip
 from . import audio_noise  # isort: skip
@@ -45,6 +46,7 @@ __all__ = [
     "image_far",
     "image_missing",
     "image_noise",
+    "image_palette",
     "rule",
     "text_cut",
     "text_far",

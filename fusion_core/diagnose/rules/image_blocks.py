@@ -12,7 +12,8 @@ def image_blocks(case: Case) -> Score:
         return NOTHING
     return Score(
         raw,
-        f"Steps on the 8-pixel grid exceed others by {case.beside('image.blockiness')} levels; {case.value('image.zeroed'):.0%} of the frequencies are rounded away.",
+        f"Steps on the 8-pixel grid exceed others by {case.beside('image.blockiness')} levels; "
+        f"{case.value('image.zeroed'):.0%} of the frequencies are rounded away.",
     )
 
 

@@ -7,8 +7,8 @@ from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 def image_channels(case: Case) -> Score:
     """Judge whether the image is corrupted by this sign."""
-    raw = case.above("image.colour_swapped")
-    if raw == 0.0 or case.value("image.colour_swapped") <= 0.0:
+    raw = case.above("image.colour_swapped", "image.new_colours")
+    if case.z("image.colour_swapped") < 1.0 or case.value("image.colour_swapped") <= 0.0:
         return NOTHING
     return Score(
         raw,

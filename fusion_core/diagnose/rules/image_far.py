@@ -7,13 +7,13 @@ from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 def image_far(case: Case) -> Score:
     """Judge whether the image is out of domain by this sign."""
-    raw = case.above("image.distance", "image.spread", "image.colour", "image.new_colours")
+    raw = case.above("image.distance", "image.spread", "image.colour")
     if raw == 0.0:
         return NOTHING
     return Score(
         raw,
         f"Its tokens and colours lie far from clean ones: distance {case.beside('image.distance')}, "
-        f"colours {case.beside('image.colour')}; {case.value('image.new_colours'):.0%} of it has colours no clean image has.",
+        f"colours {case.beside('image.colour')}.",
     )
 
 

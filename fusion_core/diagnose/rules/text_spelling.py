@@ -7,8 +7,8 @@ from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 def text_spelling(case: Case) -> Score:
     """Judge whether the text is corrupted by this sign."""
-    signs = ("text.split_words", "text.pieces", "text.broken_words", "text.surprise")
-    raw = sum(max(-1.0, min(case.z(name), 10.0)) for name in signs) + case.above("text.strange_inside") / 2
+    raw = max(0.0, case.value("text.misspelt")) + max(0.0, case.z("text.surprise")) / 2
+    raw += case.above("text.strange_inside") / 4
     if raw <= 0.0:
         return NOTHING
     return Score(

@@ -17,6 +17,7 @@ BLOCK = 8
 WINDOW = 9
 LEAST_RISE = 0.05
 ZERO_LEVELS = 1.5  # 8-bit levels: above what rounding pixels leaves
+LEAST_VIVID = 50  # pixels: fewer say little of an image's colours
 VIVID = 100  # 8-bit levels between a pixel's largest and smallest channel
 NOISE_KERNEL = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 
@@ -163,10 +164,11 @@ def _grid_excess(grey: np.ndarray) -> float:
 
 
 def _new_colours(pixels: np.ndarray, profile: Profile) -> float:
-    """Return the share of the image whose vivid colours no clean image has, 0 to 1."""
+    """Return the share of the vivid pixels whose colours clean images do not have, 0 to 1."""
     if not len(profile.palette):
         return 0.0
-    return float((~profile.palette[palette(pixels)]).sum() / (pixels.shape[0] * pixels.shape[1]))
+    codes = palette(pixels)
+    return float((~profile.palette[codes]).sum() / max(len(codes), LEAST_VIVID))
 
 
 def _steepest(grey: np.ndarray) -> float:

@@ -17,15 +17,17 @@ COLOURS = 64
 class Seen:
     """One record as it arrived. Any part may be None where the modality is absent or not decoded.
 
-    pixels: `uint8 [H, W, 3]`. samples: `float32 [N]` mono at 16 kHz. rate: the audio file's own rate, Hz. pieces: word
-    pieces of each word, `[T]`. pooled: mean encoder token per modality, `float32 [D]`. alone: what each modality's own
-    head says, probabilities `[C]`. fused: the model's answer, probabilities `[C]`. label: index of the true class.
+    pixels: `uint8 [H, W, 3]`. samples: `float32 [N]` mono at 16 kHz. rate: the audio file's own rate, Hz.
+    words, pieces: the words the text encoder reads, and into how many pieces it breaks each, `[T]`. pooled: mean
+    encoder token per modality, `float32 [D]`. alone: what each modality's own head says, probabilities `[C]`.
+    fused: the model's answer, probabilities `[C]`. label: index of the true class.
     """
 
     text: str | None = None
     pixels: np.ndarray | None = None
     samples: np.ndarray | None = None
     rate: int = RATE
+    words: tuple[str, ...] = ()
     pieces: np.ndarray | None = None
     pooled: Mapping[str, np.ndarray] = field(default_factory=dict)
     alone: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -42,14 +44,16 @@ class Profile:
     """What clean media look like, as far as a signal needs more than numbers of its own.
 
     trigrams: counts of character triples; starts: of their first two characters. function_words: the commonest words.
-    words: all words seen. characters: all characters seen, lower case. colours: colour histograms of distinct images,
-    `float32 [N, 64]`, square-rooted. palette: which of 4,096 colours, or a neighbour of them, vivid parts have. vectors: projected pooled tokens of distinct media per modality, `float32 [N, P]`.
+    words: all words seen. odd_words: the share of odd words, see `text.odd_words`. characters: all seen, lower case.
+    colours: colour histograms of distinct images, `float32 [N, 64]`, square-rooted. palette: which of 4,096 colours
+    vivid parts have, `bool`. vectors: projected pooled tokens of distinct media per modality, `float32 [N, P]`.
     """
 
     trigrams: Mapping[str, int] = field(default_factory=dict)
     starts: Mapping[str, int] = field(default_factory=dict)
     function_words: frozenset[str] = frozenset()
     words: frozenset[str] = frozenset()
+    odd_words: float = 0.05
     characters: frozenset[str] = frozenset()
     colours: np.ndarray = field(default_factory=lambda: np.zeros((0, COLOURS), np.float32))
     palette: np.ndarray = field(default_factory=lambda: np.zeros(0, np.bool_))

@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.stats import binom
 
 from fusion_core.diagnose.signals.seen import Profile, Seen, signals
 
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+PART = re.compile(r"\w+|[^\w\s]")
+SHORT = 3
 CLOSING = "\"'’”»)]}* "
 FINAL = ".!?…。！？;:,"
 FUNCTION_WORDS = 40
@@ -47,6 +50,7 @@ def text_signals(seen: Seen, profile: Profile) -> dict[str, float]:
         "text.words": float(len(words)),
         "text.pieces": float(np.mean(pieces)),
         "text.split_words": float(np.mean(pieces >= 2)),
+        "text.misspelt": _misspelt(seen, profile),
         "text.broken_words": float(np.mean(pieces >= 3)),
         "text.surprise": surprise(text, profile),
         "text.function_words": sum(w in profile.function_words for w in words) / count,
@@ -77,6 +81,33 @@ def surprise(text: str, profile: Profile) -> float:
         )
         total -= math.log(share)
     return total / len(found)
+
+
+def odd_words(seen: Seen, known: frozenset[str]) -> tuple[int, int]:
+    """Return how many words are odd, and how many there are.
+
+    A word is odd when the encoder's vocabulary breaks it into more pieces than it has parts ("don't" has three), or
+    when it has at most three letters, which any three letters may be, and clean texts do not have it.
+    """
+    pieces = seen.pieces if seen.pieces is not None else np.ones(len(seen.words))
+    odd = count = 0
+    for word, own in zip(seen.words, pieces, strict=False):
+        letters = sum(c.isalpha() for c in word)
+        if letters:
+            count += 1
+            odd += bool(own > len(PART.findall(word)) or (letters <= SHORT and word.lower() not in known))
+    return odd, count
+
+
+def labels_of(seen: Seen) -> tuple[str, ...]:
+    """Return the words the text encoder reads, lower case."""
+    return tuple(word.lower() for word in seen.words)
+
+
+def _misspelt(seen: Seen, profile: Profile) -> float:
+    """Return -log10 of the chance that a clean text has so many odd words (binomial)."""
+    odd, count = odd_words(seen, profile.words)
+    return float(-binom.logsf(odd - 1, count, profile.odd_words) / math.log(10)) if odd else 0.0
 
 
 def trigrams(text: str) -> Iterable[str]:
