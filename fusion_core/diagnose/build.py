@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fusion_core.diagnose.judge import calibrate
+from fusion_core.diagnose.calibrate import calibrate
 from fusion_core.diagnose.look import look
 from fusion_core.diagnose.profile import build_profile
 from fusion_core.diagnose.reference import Reference, Spread

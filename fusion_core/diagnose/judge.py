@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
 
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.rules import Case, Rule, Score, rule
 from fusion_core.types import CAUSES, Cause, Clue, Diagnosis
 
-FALSE_ALARMS = 0.03  # share of clean validation records that any rule may accuse; other records get a little more
 SHARPNESS = 3.0  # a cause twice as strong as another is 8 times as likely
 LEAST_STRENGTH = 0.15  # of causes nothing speaks for, so that the ranking is complete
 STRONGEST = 20.0
 YIELDING = 1.5
-
-
-def calibrate(reference: Reference, measured: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Return each rule's limit: one quantile of its raw scores over clean records, the same for all rules.
-
-    The quantile is the lowest at which all rules together accuse at most 3 % of the clean records. Above the largest
-    score the limit grows on by a tenth: a few hundred records do not show the tail.
-    """
-    cases = [Case(found, reference) for found in measured]
-    raw = {name: np.array([one.judge(case).raw for case in cases]) for name, one in rule.items()}
-    for share in np.linspace(0.95, 1.0, 51):
-        limits = {name: max(1.0, float(np.quantile(scores, share))) for name, scores in raw.items()}
-        accused = np.any([scores > limits[name] for name, scores in raw.items()], axis=0)
-        if accused.mean() <= FALSE_ALARMS:
-            break
-    return {name: 1.1 * limit for name, limit in limits.items()}
 
 
 def clues(case: Case) -> list[Clue]:

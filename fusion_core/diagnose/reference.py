@@ -31,7 +31,7 @@ class Spread:
 class Reference:
     """Spreads by signal, share of clean records with each modality, profile, and each rule's limit.
 
-    limits: the raw score of a rule that clean records hardly reach; see `judge.calibrate`.
+    limits: the raw score of a rule that clean records hardly reach; see `calibrate`.
     """
 
     records: int

@@ -7,9 +7,10 @@ from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 def text_language(case: Case) -> Score:
     """Judge whether the text is out of domain by this sign."""
-    raw = case.above("text.foreign_words") + case.below("text.function_words") / 2
-    if case.z("text.foreign_words") < 1.0:
+    foreign = case.value("text.foreign")
+    if not foreign > 0.0:
         return NOTHING
+    raw = foreign + case.below("text.function_words") / 2
     return Score(
         raw,
         f"{case.value('text.foreign_words'):.0%} of the words are function words of another language; "

@@ -15,6 +15,7 @@ from fusion_core.diagnose.signals.seen import Profile, Seen, signals
 WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 PART = re.compile(r"\w+|[^\w\s]")
 SHORT = 3
+FOREIGN_SHARE = 0.02  # of the words of an English text: names and loans
 CLOSING = "\"'’”»)]}* "
 FINAL = ".!?…。！？;:,"
 FUNCTION_WORDS = 40
@@ -56,6 +57,7 @@ def text_signals(seen: Seen, profile: Profile) -> dict[str, float]:
         "text.function_words": sum(w in profile.function_words for w in words) / count,
         "text.known_words": sum(w in profile.words for w in words) / count,
         "text.foreign_words": sum(w in FOREIGN and w not in profile.function_words for w in words) / count,
+        "text.foreign": _foreign(words, profile),
         "text.odd_marks": (marks + foreign_letters) / max(len(text), 1),
         "text.strange_inside": _strange_inside(text),
         "text.open_end": float(not ends(text)),
@@ -108,6 +110,12 @@ def _misspelt(seen: Seen, profile: Profile) -> float:
     """Return -log10 of the chance that a clean text has so many odd words (binomial)."""
     odd, count = odd_words(seen, profile.words)
     return float(-binom.logsf(odd - 1, count, profile.odd_words) / math.log(10)) if odd else 0.0
+
+
+def _foreign(words: list[str], profile: Profile) -> float:
+    """Return -log10 of the chance that a text in the reference's language has so many foreign function words."""
+    foreign = sum(w in FOREIGN and w not in profile.function_words for w in words)
+    return float(-binom.logsf(foreign - 1, len(words), FOREIGN_SHARE) / math.log(10)) if foreign else 0.0
 
 
 def trigrams(text: str) -> Iterable[str]:
