@@ -13,7 +13,7 @@ from fusion_core.diagnose.rules import Case, rule
 FALSE_ALARMS = 0.03  # share of clean validation records that any rule may accuse; other records get a little more
 MARGIN = 1.3  # above the largest clean score: a few hundred records do not show the tail
 LEAST_LIMIT = 2.0
-LEAST_GAIN = 0.1  # natural logarithm of how far a limit must fall for one more accused record
+LEAST_GAIN = 0.4  # natural logarithm of how far a limit must fall for one more accused record
 
 
 def calibrate(reference: Reference, measured: Sequence[Mapping[str, float]]) -> dict[str, float]:

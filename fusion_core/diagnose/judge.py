@@ -12,7 +12,7 @@ from fusion_core.types import CAUSES, Cause, Clue, Diagnosis
 SHARPNESS = 3.0  # a cause twice as strong as another is 8 times as likely
 LEAST_STRENGTH = 0.15  # of causes nothing speaks for, so that the ranking is complete
 STRONGEST = 20.0
-YIELDING = 1.5
+YIELDING = 2.0
 
 
 def clues(case: Case) -> list[Clue]:

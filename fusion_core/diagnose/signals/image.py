@@ -31,6 +31,7 @@ def image_signals(seen: Seen, profile: Profile) -> dict[str, float]:
     colour = pixels.astype(np.float32) / 255.0
     grey = colour @ np.array([0.299, 0.587, 0.114], np.float32)
     own, swapped = _colour_distances(pixels, profile)
+    new, new_swapped = _new_colours(pixels, profile)
     fine = float(laplace(grey).var())
     coarse = float(laplace(gaussian_filter(grey, 1.5)).var())
     spread = colour.max(axis=2) - colour.min(axis=2)
@@ -47,7 +48,8 @@ def image_signals(seen: Seen, profile: Profile) -> dict[str, float]:
         "image.blockiness": blockiness(grey),
         "image.zeroed": zeroed(grey),
         "image.edge": edge_sharpness(grey),
-        "image.new_colours": _new_colours(pixels, profile),
+        "image.new_colours": new,
+        "image.new_swapped": new_swapped,
         "image.colour": own,
         "image.colour_swapped": own - swapped,
         "image.border": _border(grey),
@@ -163,12 +165,21 @@ def _grid_excess(grey: np.ndarray) -> float:
     return float(phases.max() - np.median(phases))
 
 
-def _new_colours(pixels: np.ndarray, profile: Profile) -> float:
-    """Return the share of the vivid pixels whose colours clean images do not have, 0 to 1."""
+def _new_colours(pixels: np.ndarray, profile: Profile) -> tuple[float, float]:
+    """Return the share of the vivid pixels whose colours clean images do not have, 0 to 1.
+
+    First as they are, then with the channels in the order that leaves fewest: a swap of channels undone.
+    """
     if not len(profile.palette):
-        return 0.0
-    codes = palette(pixels)
-    return float((~profile.palette[codes]).sum() / max(len(codes), LEAST_VIVID))
+        return 0.0, 0.0
+    codes, counts = np.unique(palette(pixels), return_counts=True)
+    digits = np.stack([codes >> 8, codes >> 4 & 15, codes & 15])
+    total = max(int(counts.sum()), LEAST_VIVID)
+    shares = [
+        float(counts[~profile.palette[np.array([256, 16, 1]) @ digits[list(order)]]].sum() / total)
+        for order in permutations(range(3))
+    ]
+    return shares[0], min(shares[1:])
 
 
 def _steepest(grey: np.ndarray) -> float:
