@@ -7,13 +7,13 @@ from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 def audio_noise(case: Case) -> Score:
     """Judge whether the audio is corrupted by this sign."""
-    raw = case.above("audio.floor", "audio.flatness") + case.below("audio.snr") / 2
+    raw = case.above("audio.valleys", "audio.flatness") + case.below("audio.snr") / 4
     if raw == 0.0:
         return NOTHING
     return Score(
         raw,
-        f"Loud and quiet frames are {case.beside('audio.snr', 0)} dB apart; the quietest lie at "
-        f"{case.beside('audio.floor', 0)} dBFS.",
+        f"Loud and quiet frames are {case.beside('audio.snr', 0)} dB apart; the valleys of the spectrum "
+        f"lie at {case.beside('audio.valleys', 0)} dB under sound.",
     )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 
 def image_far(case: Case) -> Score:
     """Judge whether the image is out of domain by this sign."""
-    raw = case.above("image.distance", "image.spread", "image.colour")
+    raw = math.hypot(
+        min(case.above("image.distance"), case.above("image.spread")) * math.sqrt(2), case.above("image.colour")
+    )
     if raw == 0.0:
         return NOTHING
     return Score(

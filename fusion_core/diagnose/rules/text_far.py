@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from fusion_core.diagnose.rules.case import NOTHING, Case, Rule, Score, rule
 
 
 def text_far(case: Case) -> Score:
     """Judge whether the text is out of domain by this sign."""
-    raw = case.above("text.distance", "text.spread")
+    raw = min(case.above("text.distance"), case.above("text.spread")) * math.sqrt(2)
     if raw == 0.0:
         return NOTHING
     return Score(raw, f"Its tokens lie far from clean ones: distance {case.beside('text.distance')}.")

@@ -34,6 +34,7 @@ def audio_signals(seen: Seen, profile: Profile) -> dict[str, float]:
         "audio.clipping": flat_tops(x),
         "audio.floor": float(floor),
         "audio.snr": float(loud - floor),
+        "audio.valleys": _valleys(x, energy),
         "audio.flatness": _flatness(power),
         "audio.quiet_flatness": _flatness(mean_power(x, energy <= np.percentile(energy, 20))),
         "audio.rolloff": rolloff(power, frequency, 0.95),
@@ -53,22 +54,22 @@ def audio_signals(seen: Seen, profile: Profile) -> dict[str, float]:
 
 def frame_energy(x: np.ndarray) -> np.ndarray:
     """Return the level of each 25 ms frame, dBFS `[F]`."""
-    count = max(1, len(x) // FRAME)
-    frames = (
-        np.resize(x, count * FRAME).reshape(count, FRAME) if len(x) < FRAME else x[: count * FRAME].reshape(-1, FRAME)
-    )
+    frames = frames_of(x)
     return 10 * np.log10((frames**2).mean(axis=1) + QUIET)
 
 
 def mean_power(x: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
     """Return the mean power spectrum of the chosen 25 ms frames (all by default), `[257]`."""
-    count = max(1, len(x) // FRAME)
-    frames = (
-        np.resize(x, count * FRAME).reshape(count, FRAME) if len(x) < FRAME else x[: count * FRAME].reshape(-1, FRAME)
-    )
+    frames = frames_of(x)
     if chosen is not None and chosen.any():
         frames = frames[chosen]
-    return np.asarray((np.abs(np.fft.rfft(frames * np.hanning(FRAME), 512, axis=1)) ** 2).mean(axis=0))
+    return np.asarray(_powers(frames).mean(axis=0))
+
+
+def frames_of(x: np.ndarray) -> np.ndarray:
+    """Cut a clip into frames of 25 ms, `[F, 400]`; a shorter one is repeated to fill one."""
+    count = len(x) // FRAME
+    return x[: count * FRAME].reshape(count, FRAME) if count else np.resize(x, (1, FRAME))
 
 
 def rolloff(power: np.ndarray, frequency: np.ndarray, share: float) -> float:
@@ -123,3 +124,13 @@ def _fall(energy: np.ndarray) -> float:
         return 0.0
     drops = energy[:-2] - energy[2:]
     return float(np.percentile(drops, 90))
+
+
+def _powers(frames: np.ndarray) -> np.ndarray:
+    return np.asarray(np.abs(np.fft.rfft(frames * np.hanning(FRAME), 512, axis=1)) ** 2)
+
+
+def _valleys(x: np.ndarray, energy: np.ndarray) -> float:
+    """Return how far the valleys of the spectrum lie under its mean while there is sound, dB; noise fills them."""
+    powers = _powers(frames_of(x)[energy > np.percentile(energy, 95) - 25])
+    return float(10 * np.log10((np.percentile(powers, 10) + 1e-12) / (powers.mean() + 1e-12)))
