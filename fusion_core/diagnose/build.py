@@ -10,13 +10,14 @@ import numpy as np
 from fusion_core.diagnose.calibrate import calibrate
 from fusion_core.diagnose.look import look
 from fusion_core.diagnose.profile import build_profile
-from fusion_core.diagnose.reference import Reference, Spread
+from fusion_core.diagnose.reference import STEPS, Reference, Spread
+from fusion_core.diagnose.repeats import repeat_shares
 from fusion_core.diagnose.signals import Seen, measure
 from fusion_core.model import FusedModel
 from fusion_core.types import Record
 
 FOLDS = 5
-QUANTILES = tuple(np.linspace(0.0, 1.0, 41))
+QUANTILES = tuple(np.linspace(0.0, 1.0, STEPS))
 NORMAL_MAD, NORMAL_Q99 = 1.4826, 2.326
 LEAST_SPREAD = 1e-2  # of 1 + |median|: signals that are the same for all clean records
 Progress = Callable[[str, int, int], None]
@@ -29,7 +30,8 @@ def build_reference(model: FusedModel, records: Sequence[Record], progress: Prog
         seen.append(look(model, record)[0])
         if progress:
             progress("reference", number + 1, len(records))
-    return reference_of(seen, model.modalities, model.default_strategy)
+    reference = reference_of(seen, model.modalities, model.default_strategy)
+    return replace(reference, repeats=repeat_shares(records))
 
 
 def reference_of(seen: Sequence[Seen], modalities: Sequence[str], strategy: str) -> Reference:

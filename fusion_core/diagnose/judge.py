@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.rules import Case, Rule, Score, rule
-from fusion_core.types import CAUSES, Cause, Clue, Diagnosis
+from fusion_core.types import CAUSES, MODALITIES, Cause, Clue, Diagnosis
 
 SHARPNESS = 3.0  # a cause twice as strong as another is 8 times as likely
 LEAST_STRENGTH = 0.15  # of causes nothing speaks for, so that the ranking is complete
 STRONGEST = 20.0
+DAMAGE = "damage"
 YIELDING = 2.0
 
 
 def clues(case: Case) -> list[Clue]:
     """Return what every rule says of a case, strongest first; strength 1 is a rule's limit."""
     found = {name: _clue(name, one, one.judge(case), case.reference) for name, one in rule.items()}
-    settled = [_settled(clue, [found[other] for other in rule[name].yields_to]) for name, clue in found.items()]
+    settled = [_settled(clue, _explaining(rule[name], found)) for name, clue in found.items()]
     return sorted((clue for clue in settled if clue.strength > 0), key=lambda clue: -clue.strength)
 
 
@@ -46,6 +47,12 @@ def diagnosis(record_id: str, case: Case) -> Diagnosis:
 def _clue(name: str, one: Rule, score: Score, reference: Reference) -> Clue:
     strength = score.raw / reference.limits.get(name, 1.0)
     return Clue(name, one.modality, one.fault, strength, score.sentence, one.advice)
+
+
+def _explaining(one: Rule, found: Mapping[str, Clue]) -> list[Clue]:
+    """Return the clues a rule yields to: the rules it names; `damage` stands for those about any one modality."""
+    damage = [clue for clue in found.values() if clue.modality in MODALITIES] if DAMAGE in one.yields_to else []
+    return damage + [found[other] for other in one.yields_to if other != DAMAGE]
 
 
 def _settled(clue: Clue, explaining: Sequence[Clue]) -> Clue:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fusion_core.diagnose.signals import Profile
+
+STEPS = 41  # quantiles of each signal, 2.5 % apart
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Spread:
 class Reference:
     """Spreads by signal, share of clean records with each modality, profile, and each rule's limit.
 
-    limits: the raw score of a rule that clean records hardly reach; see `calibrate`.
+    limits: the raw score of a rule that clean records hardly reach; see `calibrate`. repeats: share of clean records
+    whose image or audio came before.
     """
 
     records: int
@@ -40,3 +43,4 @@ class Reference:
     spreads: Mapping[str, Spread]
     profile: Profile
     limits: Mapping[str, float]
+    repeats: Mapping[str, float] = field(default_factory=dict)

@@ -24,6 +24,11 @@ from . import audio_echo  # isort: skip
 from . import audio_band  # isort: skip
 from . import audio_far  # isort: skip
 from . import audio_cut  # isort: skip
+from . import image_repeated  # isort: skip
+from . import audio_repeated  # isort: skip
+from . import pair_repeated  # isort: skip
+from . import pair_conflict  # isort: skip
+from . import label_wrong  # isort: skip
 
 __all__ = [
     "CERTAIN",
@@ -38,6 +43,7 @@ __all__ = [
     "audio_far",
     "audio_missing",
     "audio_noise",
+    "audio_repeated",
     "image_blocks",
     "image_blur",
     "image_channels",
@@ -47,6 +53,10 @@ __all__ = [
     "image_missing",
     "image_noise",
     "image_palette",
+    "image_repeated",
+    "label_wrong",
+    "pair_conflict",
+    "pair_repeated",
     "rule",
     "text_cut",
     "text_far",

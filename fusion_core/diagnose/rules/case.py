@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fusion_core.diagnose.reference import Reference
 from fusion_core.registry import Registry
 
 FARTHEST = 30.0  # a z beyond it says no more
+USUAL_REPEATS = 0.02  # share of clean records that repeat an image or clip, above which it is no evidence
+REPEATED = 20.0  # raw score of the same bytes again
 CERTAIN = 1_000.0  # raw score of what needs no statistics: nothing was sent
 
 
@@ -20,7 +22,7 @@ class Case:
     signals: Mapping[str, float]
     reference: Reference
     absent: frozenset[str] = frozenset()
-    repeats: Mapping[str, str] | None = None
+    repeats: Mapping[str, str] = field(default_factory=dict)
 
     def z(self, name: str) -> float:
         """Return a signal's robust z, 0 where the record or the reference has none."""
@@ -41,6 +43,11 @@ class Case:
     def value(self, name: str) -> float:
         """Return a signal, NaN where the record has none."""
         return self.signals.get(name, math.nan)
+
+    def repeated(self, modality: str) -> str | None:
+        """Return the id of an earlier record with the same image or clip; None where clean records repeat too."""
+        usual = self.reference.repeats.get(modality, 0.0)
+        return self.repeats.get(modality) if usual <= USUAL_REPEATS else None
 
     def beside(self, name: str, digits: int = 2) -> str:
         """Return a signal with its reference, for a sentence: `3.10 (clean records: 1.20)`."""
