@@ -70,6 +70,11 @@ def build_parser() -> argparse.ArgumentParser:
     trace.add_argument("--randomise", action="store_true", help="compare maps with those of heads of random weights")
     trace.add_argument("--full", action="store_true", help="with attention weights")
 
+    diagnose = _verb(verbs, "diagnose", run_diagnose, "name the cause of every record's trouble, and of many's")
+    _model_flags(diagnose)
+    diagnose.add_argument("--reference", type=Path, metavar="DIR|ZIP|FILE",
+                          help="clean, held-out records: make the bundle's reference from them, and save it there")  # fmt: skip
+
     doctor = _verb(verbs, "doctor", run_doctor, "say what a model and this installation can do")
     doctor.add_argument("--model", type=Path, metavar="BUNDLE")
     doctor.add_argument("--codes", action="store_true", help="list every error code")
@@ -192,6 +197,33 @@ def run_trace(given: argparse.Namespace) -> int:
     for trace in found:
         emit(predict_line(trace) if isinstance(trace, Failure) else trace_line(trace, given.full))
     return 3 if any(isinstance(trace, Failure) for trace in found) else 0
+
+
+def run_diagnose(given: argparse.Namespace) -> int:
+    """Diagnose every record, in order, then say what is wrong with many of them."""
+    from fusion_core.diagnose.build import build_reference
+    from fusion_core.diagnose.lines import error_line, finding_line, record_line
+    from fusion_core.diagnose.population import findings
+    from fusion_core.diagnose.reference_file import load_reference, save_reference
+    from fusion_core.diagnose.run import examine_rows
+    from fusion_core.reading.records import read
+    from fusion_core.types import Failure
+
+    model = _open(given)
+    if given.reference is not None:
+        save_reference(build_reference(model, read(given.reference).records, _progress), given.model)
+    reference = load_reference(given.model)
+    examined, failed = [], False
+    for found in examine_rows(model, reference, read(given.records).rows):
+        if isinstance(found, Failure):
+            failed = True
+            emit(error_line(found))
+        else:
+            examined.append(found.row())
+            emit(record_line(found.diagnosis))
+    for finding in findings(examined, reference):
+        emit(finding_line(finding))
+    return 3 if failed else 0
 
 
 def run_doctor(given: argparse.Namespace) -> int:

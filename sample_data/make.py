@@ -10,6 +10,8 @@ from pathlib import Path
 from fusion_core.answer_table import answer_table, save_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
+from fusion_core.diagnose.build import build_reference
+from fusion_core.diagnose.reference_file import save_reference
 from fusion_core.fitting import fit_bundle
 from fusion_core.neighbours import build_index, save_index
 from fusion_core.reading.records import read
@@ -25,6 +27,7 @@ FEEDBACK: dict[Split, tuple[int, int]] = {"train": (800, 101), "validation": (20
 SCENE_QA = {"train": (9000, 201), "validation": (900, 202), "test": (1200, 203)}
 # Of the test sets, 400 and 1,200 records, the first are shipped: the repository stays under 70 MB.
 SHIPPED = {"feedback": 300, "scene_qa": 600}
+REFERENCE_RECORDS = {"feedback": 200, "scene_qa": 600}
 FRESH_SEEDS = {"feedback": 104, "scene_qa": 204}
 
 log = logging.getLogger(__name__)
@@ -66,6 +69,14 @@ def build_bundles(out: Path, names: tuple[str, ...] = SETS) -> None:
         answers = list(answer_rows(model, read(test).rows, model.strategies))
         save_answers(answer_table(answers), bundle, test)
         save_index(build_index(answers), bundle, test)
+
+
+def build_references(out: Path, names: tuple[str, ...] = SETS) -> None:
+    """Make each bundle's reference, what its clean validation records look like, and save it in the bundle."""
+    for name in names:
+        bundle = out / "bundles" / name
+        records = read(out / name / "validation").records[: REFERENCE_RECORDS[name]]
+        save_reference(build_reference(load(bundle), records, _say), bundle)
 
 
 def _say(what: str, done: int, total: int) -> None:
@@ -119,6 +130,7 @@ def main() -> None:
             for name in names if not options.whole_tests else ():
                 keep_first((options.out or HERE) / name / "test", SHIPPED[name])
         build_bundles(options.out or HERE, names)
+        build_references(options.out or HERE, names)
     except SpeechUnavailable as error:
         parser.exit(2, f"{error}\n")
 

@@ -26,6 +26,7 @@ LAYERS = [
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "neighbours"},
     {"log"},
+    {"diagnose"},
     {"cli"},
     {"__main__"},
 ]
