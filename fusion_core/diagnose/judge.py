@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.repair import verdict
 from fusion_core.diagnose.rules import Case, Rule, Score, rule
-from fusion_core.types import CAUSES, MODALITIES, Cause, Clue, Diagnosis
+from fusion_core.types import CAUSES, MODALITIES, Cause, Clue, Diagnosis, Repair
 
 SHARPNESS = 3.0  # a cause twice as strong as another is 8 times as likely
 LEAST_STRENGTH = 0.15  # of causes nothing speaks for, so that the ranking is complete
@@ -42,6 +43,23 @@ def diagnosis(record_id: str, case: Case) -> Diagnosis:
     found = clues(case)
     ranked = rank(found)
     return Diagnosis(record_id, ranked[0], ranked, tuple(found))
+
+
+def with_repairs(said: Diagnosis, repairs: tuple[Repair, ...]) -> Diagnosis:
+    """Return a diagnosis led by its repairs: among causes past their limits, the one whose modality was repaired.
+
+    A repair alone accuses nobody: replacing a sound modality helps too where another contradicts the label.
+    """
+    led = verdict(repairs)
+    if led is None or said.cause.fault == "none":
+        return replace(said, repairs=repairs)
+    modality, lead = led
+    found = [
+        replace(c, strength=c.strength * (1.0 + lead)) if c.modality == modality and c.strength >= 1.0 else c
+        for c in said.clues
+    ]
+    ranked = rank(found)
+    return replace(said, cause=ranked[0], ranked=ranked, repairs=repairs)
 
 
 def _clue(name: str, one: Rule, score: Score, reference: Reference) -> Clue:

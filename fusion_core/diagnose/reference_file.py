@@ -32,7 +32,7 @@ KEYS = {"format", "model", "sha256", "records", "strategy", "present", "repeats"
 def save_reference(reference: Reference, bundle: Path) -> None:
     """Save a reference beside the bundle it was made with."""
     profile, spreads = reference.profile, reference.spreads
-    numbers = {
+    numbers: dict[str, np.ndarray] = {
         "quantiles": np.array([s.quantiles for s in spreads.values()], np.float32),
         "scales": np.array([(s.below, s.above) for s in spreads.values()], np.float32),
         "colours": profile.colours.astype(np.float16),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from fusion_core.diagnose.judge import diagnosis
+from fusion_core.diagnose.judge import diagnosis, with_repairs
 from fusion_core.diagnose.look import look
+from fusion_core.diagnose.population import Row
 from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.repair import try_repairs
 from fusion_core.diagnose.repeats import Memory
 from fusion_core.diagnose.rules import Case
 from fusion_core.diagnose.signals import Seen, measure
@@ -24,6 +26,22 @@ class Examined:
     seen: Seen
     signals: Mapping[str, float]
     diagnosis: Diagnosis
+
+    def row(self) -> Row:
+        """Return the record as findings over many see it."""
+        cause, record, seen = self.diagnosis.cause, self.record, self.seen
+        named = [c.rule for c in self.diagnosis.clues if (c.modality, c.fault) == (cause.modality, cause.fault)]
+        known = seen.label is not None and seen.fused is not None
+        return Row(
+            id=record.id,
+            modality=cause.modality,
+            fault=cause.fault,
+            rule=named[0] if named else "",
+            timestamp=record.timestamp,
+            columns=record.meta,
+            signals=self.signals,
+            correct=int(seen.fused.argmax()) == seen.label if known and seen.fused is not None else None,
+        )
 
 
 def examine_rows(
@@ -55,7 +73,11 @@ def examine(
 ) -> Examined:
     """Examine one record that was looked at; with cached `tokens[m] [1, T_m, D_m]` this takes a few tens of ms."""
     found = measure(seen, reference.profile)
-    return Examined(record, seen, found, diagnosis(record.id, case_of(reference, seen, found, repeats)))
+    said = diagnosis(record.id, case_of(reference, seen, found, repeats))
+    wrong = seen.label is not None and seen.fused is not None and int(seen.fused.argmax()) != seen.label
+    if repair and (wrong or said.cause.fault != "none"):
+        said = with_repairs(said, try_repairs(model, tokens, seen.alone, seen.label, reference.strategy))
+    return Examined(record, seen, found, said)
 
 
 def case_of(
