@@ -73,7 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     diagnose = _verb(verbs, "diagnose", run_diagnose, "name the cause of every record's trouble, and of many's")
     _model_flags(diagnose)
     diagnose.add_argument("--reference", type=Path, metavar="DIR|ZIP|FILE",
-                          help="clean held-out records: make the bundle's reference from them, and save it")  # fmt: skip
+                          help="clean held-out records: make the bundle's reference from them")  # fmt: skip
 
     doctor = _verb(verbs, "doctor", run_doctor, "say what a model and this installation can do")
     doctor.add_argument("--model", type=Path, metavar="BUNDLE")

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
-from scipy.stats import binomtest, ks_1samp
+from scipy.stats import binomtest, ks_2samp
 
 from fusion_core.diagnose.onset import Onset, find_onset
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.rules import rule
 from fusion_core.diagnose.slices import Slice, find_slice
-from fusion_core.types import Finding
+from fusion_core.types import MODALITIES, Finding
 
 EXAMPLES = 20
 LEAST_HITS = 5
@@ -158,34 +158,53 @@ def _message(event: Event, where: Slice | None, when: Onset | None, rate: float,
 
 
 def _drifts(rows: Sequence[Row], reference: Reference) -> list[Finding]:
-    """Return the signals whose distribution left that of clean records (Kolmogorov-Smirnov, Bonferroni)."""
-    if len(rows) < DRIFT_ROWS:
-        return []
-    found = []
+    """Return each modality's signal whose distribution went farthest from that of clean records.
+
+    Kolmogorov-Smirnov against the reference's quantiles, ties and all, corrected for the number of signals.
+    """
+    found: dict[str, list[_Drift]] = {}
     for name, spread in reference.spreads.items():
-        values = np.array([r.signals[name] for r in rows if name in r.signals])
-        if len(values) < DRIFT_ROWS or spread.quantiles[0] == spread.quantiles[-1]:
+        values = np.array([r.signals[name] for r in rows if name in r.signals], np.float32)
+        if len(values) < DRIFT_ROWS or name.startswith("label."):
             continue
-        steps = np.linspace(0.0, 1.0, len(spread.quantiles))
-        test = ks_1samp(values, lambda x, q=spread.quantiles, s=steps: np.interp(x, q, s))
+        distance = float(ks_2samp(values, np.array(spread.quantiles, np.float32), method="asymp").statistic)
         # The reference is a sample too: its own error adds to that of the rows.
         effective = len(values) * reference.records / (len(values) + reference.records)
-        p = min(1.0, 2 * np.exp(-2 * effective * test.statistic**2) * len(reference.spreads))
-        if p < SIGNIFICANT and test.statistic > LEAST_DRIFT:
-            found.append(_drift(name, float(test.statistic), p, float(np.median(values)), spread.median, len(values)))
-    return found
+        p = float(min(1.0, 2 * np.exp(-2 * effective * distance**2) * len(reference.spreads)))
+        if p < SIGNIFICANT and distance > LEAST_DRIFT:
+            one = _Drift(name, distance, p, float(np.median(values)), spread.median, len(values))
+            found.setdefault(name.split(".")[0], []).append(one)
+    return [_drift(sorted(own, key=lambda d: -d.distance)) for own in found.values()]
 
 
-def _drift(name: str, distance: float, p: float, median: float, usual: float, count: int) -> Finding:
-    modality = name.split(".")[0]
-    cause = (modality, "out_of_domain") if modality in ("text", "image", "audio") else ("none", "none")
+@dataclass(frozen=True)
+class _Drift:
+    signal: str
+    distance: float
+    p: float
+    median: float
+    usual: float
+    count: int
+
+
+def _drift(found: Sequence[_Drift]) -> Finding:
+    worst = found[0]
+    modality = worst.signal.split(".")[0]
+    cause = (modality, "out_of_domain") if modality in MODALITIES else ("none", "none")
     return Finding(
         rule="drift",
         modality=cause[0],
         fault=cause[1],
-        severity=min(1.0, distance),
-        message=f"{name} drifted: median {median:.3g} over {count:,} records, {usual:.3g} over clean ones.",
-        advice="Compare recent records with the validation records in this signal.",
+        severity=min(1.0, worst.distance),
+        message=f"{worst.signal} drifted: median {worst.median:.3g} over {worst.count:,} records, "
+        f"{worst.usual:.3g} over clean ones; {len(found)} of its modality's signals did.",
+        advice="Compare recent records with the validation records in these signals.",
         record_ids=(),
-        evidence={"signal": name, "distance": distance, "p": float(p), "median": median, "usual": usual},
+        evidence={
+            "signals": ", ".join(d.signal for d in found),
+            "distance": worst.distance,
+            "p": worst.p,
+            "median": worst.median,
+            "usual": worst.usual,
+        },
     )
