@@ -107,7 +107,8 @@ def zeroed(grey: np.ndarray) -> float:
 def edge_sharpness(grey: np.ndarray) -> float:
     """Return how much of a local rise lies in one step, 0 to 1, at the strong edges: 1 for a hard edge.
 
-    An edge blurred by a Gaussian of sigma pixels gives 1 / (sigma sqrt(2 pi)), whatever its contrast.
+    An edge blurred by a Gaussian of sigma pixels gives 1 / (sigma sqrt(2 pi)) or, where the window sees only part of
+    the rise, up to half as much again, whatever its contrast.
     """
     steps = np.zeros_like(grey)
     steps[:, :-1] = np.abs(np.diff(grey, axis=1))
