@@ -19,6 +19,8 @@ from fusion_core.reading.media import read_media
 from fusion_core.reading.texts import clean_text
 from fusion_core.types import Inputs, Record, Tokens
 
+JURY = 3  # strategies whose mean answer is asked how sure it is
+
 
 def look(model: FusedModel, record: Record, strategy: str = "") -> tuple[Seen, dict[str, Tokens]]:
     """Return a record as signals see it, and its tokens; raises RecordError when it cannot be read.
@@ -70,8 +72,16 @@ def with_tokens(
         pooled={m: masked_mean(tokens[m])[0].float().numpy() for m in present},
         alone={m: _probabilities(alone[m]) for m in present},
         fused=_probabilities(logits),
+        joint=_joint(model, tokens) if len(present) > 1 else None,
         label=seen.label,
     )
+
+
+def _joint(model: FusedModel, tokens: Mapping[str, Tokens]) -> np.ndarray:
+    """Return the mean answer of the strategies most accurate on validation records, probabilities `[C]`."""
+    best = sorted(model.strategies, key=lambda name: -model.fitted[name].validation_accuracy)[:JURY]
+    with torch.no_grad():
+        return np.asarray(np.mean([_probabilities(model.fuse(tokens, name)) for name in best], axis=0))
 
 
 def _probabilities(logits: Tensor) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fusion_core.diagnose.signals import Seen
 
-ARRAYS = ("pixels", "samples", "pieces", "fused")
+ARRAYS = ("pixels", "samples", "pieces", "fused", "joint")
 GROUPS = ("pooled", "alone")
 
 

@@ -28,6 +28,7 @@ from . import image_repeated  # isort: skip
 from . import audio_repeated  # isort: skip
 from . import pair_repeated  # isort: skip
 from . import pair_conflict  # isort: skip
+from . import pair_mismatch  # isort: skip
 from . import label_wrong  # isort: skip
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "image_repeated",
     "label_wrong",
     "pair_conflict",
+    "pair_mismatch",
     "pair_repeated",
     "rule",
     "text_cut",

@@ -11,13 +11,19 @@ from fusion_core.diagnose.signals.seen import Profile, Seen, signals
 
 @signals("pair")
 def pair_signals(seen: Seen, profile: Profile) -> dict[str, float]:
-    """Measure disagreement (Jensen-Shannon, bits, 0 to 1), the answer's confidence, and how the label fares."""
+    """Measure disagreement (Jensen-Shannon, bits, 0 to 1), the answer's confidence, and how the label fares.
+
+    unsure: entropy of the mean answer of several strategies, bits. Strategies that relate modalities to each other
+    answer at random, and each in its own way, when what one asks for is not in the other.
+    """
     found = {}
     for one, other in combinations(seen.alone, 2):
         found[f"pair.{one}+{other}"] = divergence(seen.alone[one], seen.alone[other])
         found[f"pair.{one}+{other}.sure"] = float(min(seen.alone[one].max(), seen.alone[other].max()))
     if seen.fused is not None:
         found["model.confidence"] = float(seen.fused.max())
+    if seen.joint is not None:
+        found["pair.unsure"] = float(-(seen.joint * np.log2(seen.joint + 1e-12)).sum())
     if seen.label is not None and seen.fused is not None:
         found["label.fused"] = _logit(float(seen.fused[seen.label]))
         if seen.alone:

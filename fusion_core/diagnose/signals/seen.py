@@ -20,7 +20,8 @@ class Seen:
     pixels: `uint8 [H, W, 3]`. samples: `float32 [N]` mono at 16 kHz. rate: the audio file's own rate, Hz.
     words, pieces: the words the text encoder reads, and into how many pieces it breaks each, `[T]`. pooled: mean
     encoder token per modality, `float32 [D]`. alone: what each modality's own head says, probabilities `[C]`.
-    fused: the model's answer, probabilities `[C]`. label: index of the true class.
+    fused: the model's answer, probabilities `[C]`. joint: the mean
+    answer of its most accurate strategies. label: index of the true class.
     """
 
     text: str | None = None
@@ -32,6 +33,7 @@ class Seen:
     pooled: Mapping[str, np.ndarray] = field(default_factory=dict)
     alone: Mapping[str, np.ndarray] = field(default_factory=dict)
     fused: np.ndarray | None = None
+    joint: np.ndarray | None = None
     label: int | None = None
 
     def has(self, modality: str) -> bool:
