@@ -11,9 +11,9 @@ from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.rules import Case, rule
 
 FALSE_ALARMS = 0.03  # share of clean validation records that any rule may accuse; other records get a little more
-MARGIN = 1.3  # above the largest clean score: a few hundred records do not show the tail
+MARGIN = 1.4  # above the largest clean score: a few hundred records do not show the tail
 #: Distances to few vectors come out too small where validation records have relatives nobody told us of.
-FAR_MARGIN = 1.8
+FAR_MARGIN = 1.9
 LEAST_LIMIT = 2.0
 LEAST_GAIN = 0.4  # natural logarithm of how far a limit must fall for one more accused record
 
