@@ -10,6 +10,8 @@ from pathlib import Path
 from fusion_core.answer_table import answer_table, save_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
+from fusion_core.diagnose.build import build_reference
+from fusion_core.diagnose.reference_file import save_reference
 from fusion_core.fitting import fit_bundle
 from fusion_core.influence import build_influence, save_influence
 from fusion_core.neighbours import build_index, save_index
@@ -28,6 +30,7 @@ SCENE_QA = {"train": (9000, 201), "validation": (900, 202), "test": (1200, 203)}
 SHIPPED = {"feedback": 300, "scene_qa": 600}
 # Of the training sets, for the records that pushed an answer to be shown with their media.
 SHIPPED_TRAINING = {"feedback": 200, "scene_qa": 400}
+REFERENCE_RECORDS = {"feedback": 200, "scene_qa": 600}
 FRESH_SEEDS = {"feedback": 104, "scene_qa": 204}
 
 log = logging.getLogger(__name__)
@@ -81,6 +84,14 @@ def ship_training(out: Path, name: str) -> None:
     save_influence(build_influence(model, read(training).records, _say), out / "bundles" / name, training)
 
 
+def build_references(out: Path, names: tuple[str, ...] = SETS) -> None:
+    """Make each bundle's reference, what its clean validation records look like, and save it in the bundle."""
+    for name in names:
+        bundle = out / "bundles" / name
+        records = read(out / name / "validation").records[: REFERENCE_RECORDS[name]]
+        save_reference(build_reference(load(bundle), records, _say), bundle)
+
+
 def _say(what: str, done: int, total: int) -> None:
     log.info("%s %d/%d", what, done, total)
 
@@ -132,6 +143,7 @@ def main() -> None:
             for name in names if not options.whole_tests else ():
                 keep_first((options.out or HERE) / name / "test", SHIPPED[name])
         build_bundles(options.out or HERE, names)
+        build_references(options.out or HERE, names)
     except SpeechUnavailable as error:
         parser.exit(2, f"{error}\n")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from fusion_core.commands import change, doctor, fit, import_log, influence, predict, report, sweep, trace
+from fusion_core.commands import change, diagnose, doctor, fit, import_log, influence, predict, report, sweep, trace
 from fusion_core.commands.flags import Verbs
 
 ADDS: tuple[Callable[[Verbs], None], ...] = (
@@ -14,5 +14,6 @@ ADDS: tuple[Callable[[Verbs], None], ...] = (
     report.add,
     sweep.add,
     import_log.add,
+    diagnose.add,
     doctor.add,
 )

@@ -1,5 +1,6 @@
 """The values that flow from a record to a screen."""
 
+from fusion_core.types.diagnosis import CAUSES, Cause, Clue, Diagnosis, Finding, Repair
 from fusion_core.types.explanation import (
     AttentionHead,
     AttentionMap,
@@ -23,17 +24,22 @@ from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
 from fusion_core.types.tokens import AxisKind, Inputs, Level, ModalityInputs, TokenAxis, Tokens
 
 __all__ = [
+    "CAUSES",
     "MODALITIES",
     "AttentionHead",
     "AttentionMap",
     "AttentionScores",
     "Attribution",
     "AxisKind",
+    "Cause",
     "Check",
+    "Clue",
     "Cost",
     "Curve",
+    "Diagnosis",
     "Failure",
     "Faithfulness",
+    "Finding",
     "Influence",
     "Influential",
     "Inputs",
@@ -45,6 +51,7 @@ __all__ = [
     "Reading",
     "Record",
     "Refusal",
+    "Repair",
     "Seam",
     "Share",
     "SmallestChange",

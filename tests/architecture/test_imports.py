@@ -26,6 +26,7 @@ LAYERS = [
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "influence", "neighbours", "report"},
     {"log"},
+    {"diagnose"},
     {"sweep", "capture"},
     {"commands"},
     {"cli"},
