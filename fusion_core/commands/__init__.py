@@ -2,7 +2,19 @@
 
 from collections.abc import Callable
 
-from fusion_core.commands import change, diagnose, doctor, fit, import_log, influence, predict, report, sweep, trace
+from fusion_core.commands import (
+    change,
+    diagnose,
+    doctor,
+    fit,
+    import_log,
+    influence,
+    inject,
+    predict,
+    report,
+    sweep,
+    trace,
+)
 from fusion_core.commands.flags import Verbs
 
 ADDS: tuple[Callable[[Verbs], None], ...] = (
@@ -12,6 +24,7 @@ ADDS: tuple[Callable[[Verbs], None], ...] = (
     change.add,
     influence.add,
     report.add,
+    inject.add,
     sweep.add,
     import_log.add,
     diagnose.add,

@@ -38,6 +38,7 @@ def finding_line(found: Finding) -> dict[str, Any]:
         "fault": found.fault,
         "severity": round(found.severity, 4),
         "since": found.since,
+        "until": found.until,
         "slice": dict(found.slice),
         "lift": None if found.lift is None or not math.isfinite(found.lift) else round(found.lift, 3),
         "record_ids": list(found.record_ids),

@@ -25,7 +25,8 @@ class Filter:
 
     since, until: from and up to but not including; naive times are UTC. confidence: from and to, both included.
     present: exactly these modalities. flag: among the row's flags. text: contained in the row's text, whatever the
-    case. slices: by their own names; None asks for rows without a value.
+    case. slices: by their own names; None asks for rows without a value. cause: "<modality> <fault>" as a diagnosis
+    named it, "any" for any but none; records are told apart by their id, so it is asked of one run at a time.
     """
 
     strategy: str | None = None
@@ -40,6 +41,7 @@ class Filter:
     present: tuple[str, ...] | None = None
     flag: str | None = None
     text: str | None = None
+    cause: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ def words(store: Store, rows: Filter) -> Words:
         out.add(f"list_contains(string_split(flags, ' '), {out.bind(rows.flag)})")
     if rows.text is not None:
         out.add(f"contains(lower(text), lower({out.bind(rows.text)}))")
+    if rows.cause is not None:
+        named = "<> 'none none'" if rows.cause == "any" else f"= {out.bind(rows.cause)}"
+        out.add(f"id IN (SELECT id FROM causes WHERE cause {named})")
     for name, wanted in rows.slices.items():
         kind = slice_kind(store, name)
         column = f'"{SLICE}{name}"'

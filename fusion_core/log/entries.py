@@ -9,12 +9,8 @@ from pathlib import Path
 from fusion_core.log.parts import keep_media
 from fusion_core.log.schema import Run, SliceKind
 from fusion_core.reading.cells import slice_value
-from fusion_core.reading.signatures import kind_of
+from fusion_core.reading.signatures import suffix_of
 
-SUFFIXES = {
-    "PNG": "png", "JPEG": "jpg", "WebP": "webp", "BMP": "bmp", "TIFF": "tiff", "GIF": "gif",
-    "WAV": "wav", "RF64": "wav", "AIFF": "aiff", "FLAC": "flac", "Ogg": "ogg",
-}  # fmt: skip
 MAX_SLICES = 200
 MAX_FLAG_CHARACTERS = 60
 
@@ -32,7 +28,7 @@ def keep_by_content(log: Path, data: bytes) -> str:
 
     Returns "<sha256>.<ext>"; raises CallError as `keep_media` does.
     """
-    return keep_media(log, data, SUFFIXES.get(kind_of(data[:12]) or "", "bin"))
+    return keep_media(log, data, suffix_of(data))
 
 
 def flag_names(notes: Iterable[str]) -> tuple[str, ...]:

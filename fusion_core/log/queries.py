@@ -32,7 +32,8 @@ __all__ = [
 
 MOST_ROWS, MOST_VALUES, NUMBER_BINS = 1_000, 500, 10
 _AT_ONCE = 20  # parts in one reading
-_TALLY = """count(*) AS rows, count(correct) AS labelled, count(*) FILTER (WHERE NOT correct) AS wrong,
+#: What is counted of rows in every table.
+TALLY = """count(*) AS rows, count(correct) AS labelled, count(*) FILTER (WHERE NOT correct) AS wrong,
 avg(confidence) AS confidence"""
 _AS_KEPT = ("id", "strategy", "prediction", "confidence", "release", "label", "latency_ms", "text", "image", "audio")
 
@@ -100,9 +101,9 @@ def by_slice(store: Store, column: str, rows: Filter | None = None) -> pd.DataFr
         edges = _edges(store, name, out, NUMBER_BINS)
         key = f"CASE WHEN {name} IS NULL THEN NULL ELSE {binned(name, edges, out)} END"
         extra = f", min({name}) AS low_value, max({name}) AS high_value"
-    sql = f"SELECT {key} AS value, {_TALLY}{extra} FROM answered {out.where} GROUP BY 1 ORDER BY rows DESC, value"
+    sql = f"SELECT {key} AS value, {TALLY}{extra} FROM answered {out.where} GROUP BY 1 ORDER BY rows DESC, value"
     found = store.ask(sql, out.values)
-    return _with_lift(_with_accuracy(found)).head(MOST_VALUES)
+    return _with_lift(with_accuracy(found)).head(MOST_VALUES)
 
 
 def timeline(store: Store, rows: Filter | None = None, bucket: Literal["day", "hour"] = "day") -> pd.DataFrame:
@@ -118,13 +119,13 @@ def timeline(store: Store, rows: Filter | None = None, bucket: Literal["day", "h
     out = words(store, asked)
     start = f"date_trunc('{bucket}', timestamp) AS bucket"
     releases = "string_agg(DISTINCT release, ' ' ORDER BY release) AS release"
-    answered = store.ask(f"SELECT {start}, {_TALLY}, {releases} FROM answered {out.where} GROUP BY 1", out.values)
+    answered = store.ask(f"SELECT {start}, {TALLY}, {releases} FROM answered {out.where} GROUP BY 1", out.values)
     lost = _error_words(asked)
     errors = store.ask(f"SELECT {start}, count(*) AS error_rows FROM errors {lost.where} GROUP BY 1", lost.values)
     found = answered.merge(errors, how="outer", on="bucket").sort_values("bucket", ignore_index=True)
     counts = ["rows", "labelled", "wrong", "error_rows"]
     found[counts] = found[counts].fillna(0).astype(int)
-    return _with_accuracy(found)
+    return with_accuracy(found)
 
 
 def calibration(store: Store, rows: Filter | None = None, bins: int = 15) -> Calibration:
@@ -135,8 +136,8 @@ def calibration(store: Store, rows: Filter | None = None, bins: int = 15) -> Cal
     out.add("correct IS NOT NULL")
     edges = _edges(store, "confidence", out, bins)
     sql = f"""SELECT {binned("confidence", edges, out)} AS bin, min(confidence) AS "from", max(confidence) AS "to",
-    {_TALLY} FROM answered {out.where} GROUP BY 1 ORDER BY 1"""
-    found = _with_accuracy(store.ask(sql, out.values))
+    {TALLY} FROM answered {out.where} GROUP BY 1 ORDER BY 1"""
+    found = with_accuracy(store.ask(sql, out.values))
     labelled = int(found["labelled"].sum())
     gaps = ((found["confidence"] - found["accuracy"]).abs() * found["labelled"]).sum()
     columns = ["from", "to", "rows", "confidence", "accuracy", "low", "high"]
@@ -200,7 +201,8 @@ def _edges(store: Store, column: str, out: Words, bins: int) -> Sequence[float]:
     return [] if edges is None or edges is pd.NA or np.ndim(edges) == 0 else sorted({float(e) for e in edges})
 
 
-def _with_accuracy(found: pd.DataFrame) -> pd.DataFrame:
+def with_accuracy(found: pd.DataFrame) -> pd.DataFrame:
+    """Add accuracy with low and high (95 % Wilson) to lines with labelled and wrong; NaN without labels."""
     labelled, wrong = found["labelled"], found["wrong"]
     found["accuracy"] = (1 - wrong / labelled).where(labelled > 0)
     spans = [wilson(int(n - w), int(n)) for n, w in zip(labelled, wrong, strict=True)]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fusion_core.errors import CallError
+from fusion_core.log.diagnosed import CAUSES, FOLDER, SUMMARY, Diagnosed, causes_path, load_diagnosis
 from fusion_core.log.manifest import MANIFEST
 from fusion_core.log.parts import Parts, live_parts
 from fusion_core.log.runs import read_run, run_folder, runs
@@ -32,6 +33,7 @@ _SQL_TYPES = {
     pa.string(): "VARCHAR",
     pa.timestamp("us"): "TIMESTAMP",
     pa.float32(): "FLOAT",
+    pa.int32(): "INTEGER",
     pa.bool_(): "BOOLEAN",
     pa.list_(pa.float32()): "FLOAT[]",
 }
@@ -41,10 +43,12 @@ _PLACE = "file_index AS part, file_row_number AS place"
 
 @dataclass(frozen=True)
 class Opened:
-    """One run of an opened log with what can be read of it."""
+    """One run of an opened log with what can be read of it; `undiagnosed` says why there is no diagnosis to show."""
 
     run: Run
     parts: Parts
+    diagnosed: Diagnosed | None = None
+    undiagnosed: str = ""
 
 
 class Store:
@@ -62,13 +66,12 @@ class Store:
     def _open(self) -> None:
         names = runs(self.log) if self.run is None else (self.run,)
         self._mark = self._marked(names)
-        self.opened = tuple(
-            Opened(read_run(self.log, name), live_parts(run_folder(self.log, name).resolve())) for name in names
-        )
+        self.opened = tuple(_opened(self.log, name) for name in names)
         self.slices = _merged(self.opened)
         self._database = locked_down(self.log / "runs", self._spill.path)
         self.files = self._view("answered", "parts")
         self._view("errors", "errors")
+        self._view_causes()
 
     def __enter__(self) -> Store:
         return self
@@ -87,6 +90,7 @@ class Store:
         for o in self.opened:
             damaged += [f"{d.part.file} of run {o.run.name} is not read: {d.reason}" for d in o.parts.damaged]
         notes = [f"run {o.run.name}: {note}" for o in self.opened for note in o.parts.notes]
+        notes += [o.undiagnosed for o in self.opened if o.undiagnosed]
         return "; ".join([f"{live[0]} of {live[0] + len(damaged)} parts", *damaged, *notes])
 
     def path(self, part: int) -> str:
@@ -123,9 +127,10 @@ class Store:
     def _marked(self, names: Sequence[str]) -> tuple[tuple[str, int, int, int], ...]:
         marks = []
         for name in names:
-            path = run_folder(self.log, name) / MANIFEST
-            there = path.stat() if path.exists() else None
-            marks.append((name, *((there.st_ino, there.st_size, there.st_mtime_ns) if there else (0, 0, 0))))
+            folder = run_folder(self.log, name)
+            for path in (folder / MANIFEST, folder / FOLDER / SUMMARY):
+                there = path.stat() if path.exists() else None
+                marks.append((name, *((there.st_ino, there.st_size, there.st_mtime_ns) if there else (0, 0, 0))))
         return tuple(marks)
 
     def _view(self, name: str, kind: PartKind) -> tuple[tuple[str, str], ...]:
@@ -138,6 +143,23 @@ class Store:
         with _said_as_call_error(self.seconds):
             self._database.execute(f"CREATE VIEW {name} AS {rows}")
         return tuple(found)
+
+    def _view_causes(self) -> None:
+        paths = [str(causes_path(run_folder(self.log, o.run.name))) for o in self.opened if o.diagnosed]
+        files = ", ".join(_literal(path) for path in paths)
+        empty = ", ".join(f'CAST(NULL AS {_SQL_TYPES[f.type]}) AS "{f.name}"' for f in CAUSES)
+        rows = f"SELECT * FROM read_parquet([{files}])" if paths else f"SELECT {empty} WHERE false"
+        with _said_as_call_error(self.seconds):
+            self._database.execute(f"CREATE VIEW causes AS {rows}")
+
+
+def _opened(log: Path, name: str) -> Opened:
+    folder = run_folder(log, name).resolve()
+    run, parts = read_run(log, name), live_parts(folder)
+    try:
+        return Opened(run, parts, load_diagnosis(folder))
+    except CallError as error:
+        return Opened(run, parts, None, str(error))
 
 
 def locked_down(folder: Path, spill: Path) -> duckdb.DuckDBPyConnection:

@@ -29,6 +29,11 @@ BOXES = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"mif1": "HEIC", b"M
 
 IMAGES = ("PNG", "JPEG", "WebP", "BMP", "TIFF", "GIF")
 AUDIO = ("WAV", "RF64", "AIFF", "FLAC", "Ogg")
+#: What a file of each kind that is read is called.
+SUFFIXES = {
+    "PNG": "png", "JPEG": "jpg", "WebP": "webp", "BMP": "bmp", "TIFF": "tiff", "GIF": "gif",
+    "WAV": "wav", "RF64": "wav", "AIFF": "aiff", "FLAC": "flac", "Ogg": "ogg",
+}  # fmt: skip
 
 
 def kind_of(data: bytes) -> str | None:
@@ -38,3 +43,8 @@ def kind_of(data: bytes) -> str | None:
     if data[:4] in (b"RIFF", b"RIFX", b"FORM"):
         return FORMS.get((data[:4], data[8:12]))
     return next((kind for kind, starts in SIGNATURES.items() if data.startswith(starts)), None)
+
+
+def suffix_of(data: bytes) -> str:
+    """Return the suffix that a file's first bytes call for (12 are enough), "bin" for none that is read."""
+    return SUFFIXES.get(kind_of(data[:12]) or "", "bin")

@@ -73,8 +73,9 @@ class Diagnosis:
 class Finding:
     """Something wrong with many records at once.
 
-    severity: 0 to 1. since: the day it began (ISO), or None. slice: the columns and values it is confined to, empty
-    for all records. lift: how much commoner the trouble is there than elsewhere.
+    severity: 0 to 1. since, until: its first and last day (ISO); None: before the first row, after the last.
+    slice: the columns and values it is confined to, empty for all records.
+    lift: how much commoner the trouble is there than elsewhere.
     """
 
     rule: str
@@ -86,5 +87,6 @@ class Finding:
     record_ids: tuple[str, ...]
     lift: float | None = None
     since: str | None = None
+    until: str | None = None
     slice: Mapping[str, str] = field(default_factory=dict)
     evidence: Mapping[str, float | str | None] = field(default_factory=dict)

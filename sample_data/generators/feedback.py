@@ -40,7 +40,7 @@ The sources, as found:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """Everything about one record before a picture or a sound is made."""
 
     id: str
@@ -71,7 +71,7 @@ def build(
     require_espeak()
     for folder in ("images", "audio"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    plans = _plans(split, count, seed, id_prefix or f"fb-{split}")
+    plans = plans_for(split, count, seed, id_prefix or f"fb-{split}")
     with (out / "metadata.jsonl").open("w", encoding="utf-8", newline="\n") as lines:
         for plan in plans:
             row = _row(plan, vendor)
@@ -89,7 +89,7 @@ def copy_terms(folder: Path) -> None:
         shutil.copyfile(licence, folder / licence.name)
 
 
-def _plans(split: Split, count: int, seed: int, id_prefix: str) -> list[_Plan]:
+def plans_for(split: Split, count: int, seed: int, id_prefix: str) -> list[Plan]:
     pool = sentence_pools(SOURCE)[split]
     reactions = reactions_by_class(SOURCE)
     rng = random.Random(seed)
@@ -124,10 +124,10 @@ def _plan(
     pool: dict[str, list[str]],
     reactions: dict[str, list[Reaction]],
     rng: random.Random,
-) -> _Plan:
+) -> Plan:
     text = rng.choice(pool[text_class])
     spoken = [other for other in pool[label] if other != text and len(other.split()) <= LONGEST_SPOKEN_WORDS]
-    return _Plan(
+    return Plan(
         id=record_id,
         label=label,
         text=text,
@@ -140,7 +140,7 @@ def _plan(
     )
 
 
-def _row(plan: _Plan, vendor: str) -> dict[str, str]:
+def _row(plan: Plan, vendor: str) -> dict[str, str]:
     return {
         "id": plan.id,
         "text": plan.text,

@@ -20,7 +20,7 @@ LAYERS = [
     {"model"},
     {"tokens"},
     {"attend", "attribute", "change", "contribute", "verify"},
-    {"question"},
+    {"question", "faults"},
     {"random_heads"},
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
@@ -33,11 +33,12 @@ LAYERS = [
     {"__main__"},
 ]
 LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
-SIBLINGS = ("attend", "attribute", "change", "contribute", "verify")
+SIBLINGS = ("attend", "attribute", "change", "contribute", "faults", "verify")
 SHARED = {
     "fusion": {"head", "stream"},
     "attribute": {"problem", "pose", "sampling"},
     "change": {"kind", "search"},
+    "faults": {"fault"},
     "contribute": {"shapley"},
     "verify": {"removal"},
     "attend": {"joint", "gradients"},
