@@ -4,32 +4,48 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from fusion_core.commands.flags import Verbs, emit, model_flags, open_model, say, verb
+from fusion_core.commands.flags import Verbs, emit, encoder_flags, open_model, say, verb
+from fusion_core.errors import CallError
 
 
 def add(verbs: Verbs) -> None:
     """Add the verb and its flags."""
     diagnose = verb(verbs, "diagnose", run_diagnose, "name the cause of every record's trouble, and of many's")
-    model_flags(diagnose)
+    diagnose.add_argument("--model", required=True, type=Path, metavar="BUNDLE")
+    diagnose.add_argument("--records", type=Path, metavar="DIR|ZIP|FILE")
+    diagnose.add_argument("--log", type=Path, metavar="LOG", help="diagnose a run of it, and keep what is found there")
+    diagnose.add_argument("--run", dest="run_name", default="", metavar="NAME", help="default: the log's only run")
     diagnose.add_argument("--reference", type=Path, metavar="DIR|ZIP|FILE",
                           help="clean held-out records: make the bundle's reference from them")  # fmt: skip
+    encoder_flags(diagnose)
 
 
 def run_diagnose(given: argparse.Namespace) -> int:
     """Diagnose every record, in order, then say what is wrong with many of them."""
     from fusion_core.diagnose.build import build_reference
-    from fusion_core.diagnose.lines import error_line, finding_line, record_line
-    from fusion_core.diagnose.population import findings
     from fusion_core.diagnose.reference_file import load_reference, save_reference
-    from fusion_core.diagnose.run import examine_rows
     from fusion_core.reading.records import read
-    from fusion_core.types import Failure
 
+    if (given.records is None) == (given.log is None):
+        raise CallError("give either --records or --log")
+    if given.run_name and given.log is None:
+        raise CallError("--run names a run of a --log")
     model = open_model(given)
     if given.reference is not None:
         save_reference(build_reference(model, read(given.reference).records, _progress), given.model)
     reference = load_reference(given.model)
+    return _records(given, model, reference) if given.log is None else _run(given, model, reference)
+
+
+def _records(given: argparse.Namespace, model: Any, reference: Any) -> int:
+    from fusion_core.diagnose.lines import error_line, finding_line, record_line
+    from fusion_core.diagnose.population import findings
+    from fusion_core.diagnose.run import examine_rows
+    from fusion_core.reading.records import read
+    from fusion_core.types import Failure
+
     examined, failed = [], False
     for found in examine_rows(model, reference, read(given.records).rows):
         if isinstance(found, Failure):
@@ -43,5 +59,28 @@ def run_diagnose(given: argparse.Namespace) -> int:
     return 3 if failed else 0
 
 
+def _run(given: argparse.Namespace, model: Any, reference: Any) -> int:
+    from fusion_core.diagnose.lines import error_line, finding_line, record_line
+    from fusion_core.diagnose.log_run import diagnose_run
+    from fusion_core.encoders.source import hash_file
+    from fusion_core.log.diagnosed import save_diagnosis
+    from fusion_core.log.runs import only_run, run_folder
+    from fusion_core.log.store import Store
+
+    run = given.run_name or only_run(given.log)
+    with Store(given.log, run) as store:
+        found = diagnose_run(model, reference, store, _progress)
+    summary = found.summary(run, reference.strategy, hash_file(given.model / "model.json"))
+    save_diagnosis(run_folder(given.log, run), found.causes, summary)
+    for failure in found.unread:
+        emit(error_line(failure))
+    for said in found.said:
+        emit(record_line(said))
+    for finding in found.findings:
+        emit(finding_line(finding))
+    return 3 if found.unread else 0
+
+
 def _progress(what: str, done: int, total: int) -> None:
-    say(f"{what} {done}/{total}")
+    if done % 50 == 0 or done == total:
+        say(f"{what} {done}/{total}")

@@ -1,4 +1,4 @@
-"""Since when: the day from which something happens more often than before."""
+"""Since when, and until when: the days between which something happens more often than before and after."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 PERMUTATIONS = 199
 LEAST_ROWS = 5  # on either side of a change
 SIGNIFICANT = 0.01
+ENDED = 0.25  # of its rate: what is left of something that is over
+_MIRROR = date.max.toordinal()
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ def find_onset(days: list[date], hits: np.ndarray, seed: int = 0) -> Onset | Non
         return None
     start = starts[best]
     return Onset(sorted_days[start].item(), float(ordered[:start].mean()), float(ordered[start:].mean()), p)
+
+
+def find_end(days: list[date], hits: np.ndarray, seed: int = 0) -> date | None:
+    """Return the last day before something became rare again, None while it goes on: an onset read backwards."""
+    mirrored = [date.fromordinal(_MIRROR - day.toordinal()) for day in days]
+    found = find_onset(mirrored, hits, seed)
+    if found is None or found.before > ENDED * found.after:
+        return None
+    return date.fromordinal(_MIRROR - found.day.toordinal())
 
 
 def _gains(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:

@@ -2,44 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
-from scipy.stats import binomtest, ks_2samp
+from scipy.stats import binomtest
 
-from fusion_core.diagnose.onset import Onset, find_onset
+from fusion_core.diagnose.drift import drifts
+from fusion_core.diagnose.onset import find_end, find_onset
 from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.rules import rule
 from fusion_core.diagnose.slices import Slice, find_slice
-from fusion_core.types import MODALITIES, Finding
+from fusion_core.types import Finding
 
 EXAMPLES = 20
 LEAST_HITS = 5
 CLEAN_RATE = 0.03  # of any one cause among clean records, an upper bound
 DISAGREE = 0.95  # quantile of the clean records above which two own heads disagree
 SIGNIFICANT = 0.01
-DRIFT_ROWS = 100
-LEAST_DRIFT = 0.15  # Kolmogorov-Smirnov distance below which a drift is of no interest
+NEW_SLICE_DAYS = 2  # after all others, from which a slice is one that came with what is found in it
 ADVICE = {
     "pair_disagreement": "Check how media are joined to records: in this slice they may belong to others.",
     "errors": "Open the examples: the causes named beside them say what to look at first.",
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One diagnosed record as findings see it; `signals` may be few or none, `correct` None without a label."""
-
-    id: str
-    modality: str
-    fault: str
-    rule: str = ""
-    timestamp: datetime | None = None
-    columns: Mapping[str, str | float] = field(default_factory=dict)
-    signals: Mapping[str, float] = field(default_factory=dict)
-    correct: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +51,7 @@ def findings(rows: Sequence[Row], reference: Reference) -> list[Finding]:
     """
     events = [*_cause_events(rows), *_error_event(rows), *_disagreement_event(rows, reference)]
     found = [finding for event in events if (finding := _finding(event)) is not None]
-    return sorted([*found, *_drifts(rows, reference)], key=lambda f: -f.severity)
+    return sorted([*found, *drifts(rows, reference)], key=lambda f: -f.severity)
 
 
 def _cause_events(rows: Sequence[Row]) -> list[Event]:
@@ -106,12 +93,12 @@ def _finding(event: Event) -> Finding | None:
         return None
     where = find_slice([r.columns for r in event.rows], event.hits)
     inside = where.rows if where else np.ones(len(event.hits), np.bool_)
-    when = _onset(event, inside)
-    if where is None and when is None:
+    when = _span(event, inside)
+    if where is None and when.since is None:
         p = binomtest(int(event.hits.sum()), len(event.hits), event.usual, alternative="greater").pvalue
         if p > SIGNIFICANT:
             return None
-    affected = inside & _from(event.rows, when)
+    affected = inside & _within(event.rows, when)
     rate = float(event.hits[affected].mean())
     if rate <= event.usual and event.usual < 1.0:
         return None
@@ -121,11 +108,12 @@ def _finding(event: Event) -> Finding | None:
         modality=event.modality,
         fault=event.fault,
         severity=float(min(1.0, max(0.0, rate - baseline if not affected.all() else rate))),
-        message=_message(event, where, when, rate, int(affected.sum())),
+        message=_message(event, where, when, rate, baseline, int(affected.sum())),
         advice=event.advice,
         record_ids=tuple(r.id for r, hit in zip(event.rows, event.hits & affected, strict=True) if hit)[:EXAMPLES],
-        lift=where.lift if where else None,
-        since=when.day.isoformat() if when else None,
+        lift=_lift(event.hits, affected),
+        since=when.since.isoformat() if when.since else None,
+        until=when.until.isoformat() if when.until else None,
         slice={where.column: where.value} if where else {},
         evidence={
             "rate": rate,
@@ -133,78 +121,67 @@ def _finding(event: Event) -> Finding | None:
             "records": float(affected.sum()),
             "hits": float((event.hits & affected).sum()),
             "p_slice": where.p if where else None,
-            "p_since": when.p if when else None,
+            "p_since": when.p,
         },
     )
-
-
-def _onset(event: Event, inside: np.ndarray) -> Onset | None:
-    dated = [k for k, r in enumerate(event.rows) if inside[k] and r.timestamp is not None]
-    days = [stamp.date() for k in dated if (stamp := event.rows[k].timestamp) is not None]
-    return find_onset(days, event.hits[dated]) if dated else None
-
-
-def _from(rows: Sequence[Row], when: Onset | None) -> np.ndarray:
-    if when is None:
-        return np.ones(len(rows), np.bool_)
-    return np.array([r.timestamp is not None and r.timestamp.date() >= when.day for r in rows])
-
-
-def _message(event: Event, where: Slice | None, when: Onset | None, rate: float, count: int) -> str:
-    place = f" where {where.column} is {where.value}" if where else ""
-    start = f" since {when.day.isoformat()} (before: {when.before:.1%})" if when else ""
-    lift = f", {where.lift:.1f} times as often as elsewhere" if where else ""
-    return f"{event.what.capitalize()} in {rate:.1%} of {count:,} records{place}{start}{lift}."
-
-
-def _drifts(rows: Sequence[Row], reference: Reference) -> list[Finding]:
-    """Return each modality's signal whose distribution went farthest from that of clean records.
-
-    Kolmogorov-Smirnov against the reference's quantiles, ties and all, corrected for the number of signals.
-    """
-    found: dict[str, list[_Drift]] = {}
-    for name, spread in reference.spreads.items():
-        values = np.array([r.signals[name] for r in rows if name in r.signals], np.float32)
-        if len(values) < DRIFT_ROWS or name.startswith("label."):
-            continue
-        distance = float(ks_2samp(values, np.array(spread.quantiles, np.float32), method="asymp").statistic)
-        # The reference is a sample too: its own error adds to that of the rows.
-        effective = len(values) * reference.records / (len(values) + reference.records)
-        p = float(min(1.0, 2 * np.exp(-2 * effective * distance**2) * len(reference.spreads)))
-        if p < SIGNIFICANT and distance > LEAST_DRIFT:
-            one = _Drift(name, distance, p, float(np.median(values)), spread.median, len(values))
-            found.setdefault(name.split(".")[0], []).append(one)
-    return [_drift(sorted(own, key=lambda d: -d.distance)) for own in found.values()]
 
 
 @dataclass(frozen=True)
-class _Drift:
-    signal: str
-    distance: float
-    p: float
-    median: float
-    usual: float
-    count: int
+class _Span:
+    """The first and last day of something, None where it has no such day; p: of its first day's test."""
+
+    since: date | None = None
+    until: date | None = None
+    p: float | None = None
 
 
-def _drift(found: Sequence[_Drift]) -> Finding:
-    worst = found[0]
-    modality = worst.signal.split(".")[0]
-    cause = (modality, "out_of_domain") if modality in MODALITIES else ("none", "none")
-    return Finding(
-        rule="drift",
-        modality=cause[0],
-        fault=cause[1],
-        severity=min(1.0, worst.distance),
-        message=f"{worst.signal} drifted: median {worst.median:.3g} over {worst.count:,} records, "
-        f"{worst.usual:.3g} over clean ones; {len(found)} of its modality's signals did.",
-        advice="Compare recent records with the validation records in these signals.",
-        record_ids=(),
-        evidence={
-            "signals": ", ".join(d.signal for d in found),
-            "distance": worst.distance,
-            "p": worst.p,
-            "median": worst.median,
-            "usual": worst.usual,
-        },
-    )
+def _span(event: Event, inside: np.ndarray) -> _Span:
+    """Return since when, and until when, hits are commoner among the rows `inside`."""
+    dated = np.array([k for k, r in enumerate(event.rows) if inside[k] and r.timestamp is not None], np.int64)
+    if not len(dated):
+        return _Span()
+    days = [_day(event.rows[k]) for k in dated]
+    found = find_onset(days, event.hits[dated])
+    since = found.day if found else _began(event, inside, days)
+    if since is None:
+        return _Span()
+    later = [k for k, day in enumerate(days) if day >= since]
+    return _Span(since, find_end([days[k] for k in later], event.hits[dated[later]]), found.p if found else None)
+
+
+def _began(event: Event, inside: np.ndarray, days: Sequence[date]) -> date | None:
+    """Return the first day of a slice that came later than the rest of the rows: it is as new as what it brings."""
+    if inside.all():
+        return None
+    others = [_day(r) for r, own in zip(event.rows, inside, strict=True) if not own and r.timestamp is not None]
+    first = min(days)
+    return first if others and (first - min(others)).days >= NEW_SLICE_DAYS else None
+
+
+def _day(row: Row) -> date:
+    assert row.timestamp is not None
+    return row.timestamp.date()
+
+
+def _within(rows: Sequence[Row], when: _Span) -> np.ndarray:
+    if when.since is None:
+        return np.ones(len(rows), np.bool_)
+    last = when.until or date.max
+    return np.array([r.timestamp is not None and when.since <= r.timestamp.date() <= last for r in rows])
+
+
+def _lift(hits: np.ndarray, affected: np.ndarray) -> float | None:
+    """Return how many times commoner hits are among the affected rows, both rates with half a hit added."""
+    if affected.all():
+        return None
+    inside, outside = ((float(hits[rows].sum()) + 0.5) / (int(rows.sum()) + 1) for rows in (affected, ~affected))
+    return inside / outside
+
+
+def _message(event: Event, where: Slice | None, when: _Span, rate: float, baseline: float, count: int) -> str:
+    place = f" where {where.column} is {where.value}" if where else ""
+    start = f" since {when.since.isoformat()}" if when.since else ""
+    if when.since and when.until:
+        start = f" from {when.since.isoformat()} to {when.until.isoformat()}"
+    elsewhere = f"; {baseline:.1%} of all others" if where or when.since else f"; clean records: {baseline:.1%}"
+    return f"{event.what.capitalize()} in {rate:.0%} of {count:,} records{place}{start}{elsewhere}."

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from fusion_core.diagnose.judge import diagnosis, with_repairs
 from fusion_core.diagnose.look import look
-from fusion_core.diagnose.population import Row
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.repair import try_repairs
 from fusion_core.diagnose.repeats import Memory
+from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.rules import Case
 from fusion_core.diagnose.signals import Seen, measure
 from fusion_core.errors import RecordError

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fusion_core.errors import CallError
@@ -92,6 +94,21 @@ def load_diagnosis(folder: Path) -> Diagnosed | None:
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise CallError(f"the diagnosis of run {quoted(folder.name)} is damaged ({error}): diagnose again") from error
     return found
+
+
+def forget(folder: Path, ids: Collection[str]) -> None:
+    """Drop records from the diagnosis of a run, from its findings too; a damaged diagnosis goes as a whole."""
+    try:
+        found = load_diagnosis(folder)
+    except CallError:
+        shutil.rmtree(folder / FOLDER, ignore_errors=True)
+        return
+    if found is None or not ids:
+        return
+    causes = pq.read_table(causes_path(folder))
+    kept = causes.filter(pc.invert(pc.is_in(causes["id"], pa.array(list(ids), pa.string()))))
+    findings = tuple(replace(f, record_ids=tuple(i for i in f.record_ids if i not in ids)) for f in found.findings)
+    save_diagnosis(folder, kept, replace(found, rows=kept.num_rows, findings=findings))
 
 
 def causes_path(folder: Path) -> Path:

@@ -25,6 +25,7 @@ __all__ = [
     "confusion",
     "count",
     "error_page",
+    "found_rows",
     "page",
     "row",
     "timeline",
@@ -144,12 +145,16 @@ def calibration(store: Store, rows: Filter | None = None, bins: int = 15) -> Cal
     return Calibration(found[columns], float(gaps / labelled) if labelled else float("nan"), labelled)
 
 
+def found_rows(store: Store, rows: pd.DataFrame) -> tuple[Found, ...]:
+    """Return the rows of a page as they were logged."""
+    return tuple(_found(store, entry) for entry in rows.to_dict("records"))
+
+
 def row(store: Store, identity: str) -> tuple[Found, ...]:
     """Return all answered rows of a record, one per run and strategy; empty if the log has none."""
     out = Words()
     sql = f"SELECT part, place FROM answered WHERE id = {out.bind(identity)} ORDER BY part, place LIMIT {MOST_ROWS}"
-    found = _at(store, store.ask(sql, out.values))
-    return tuple(_found(store, entry) for entry in found.to_dict("records"))
+    return found_rows(store, _at(store, store.ask(sql, out.values)))
 
 
 def error_page(store: Store, rows: Filter | None = None, offset: int = 0, limit: int = 50) -> pd.DataFrame:

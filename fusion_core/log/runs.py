@@ -69,6 +69,15 @@ def read_run(log: Path, name: str) -> Run:
     return _run(data, name)
 
 
+def only_run(log: Path) -> str:
+    """Return the name of the one run of a log; CallError where there are none or several to choose from."""
+    found = runs(log)
+    if len(found) != 1:
+        there = f"has the runs {', '.join(found[:10])}; name one with --run" if found else "has no run"
+        raise CallError(f"log {quoted(log.name)} {there}")
+    return found[0]
+
+
 def runs(log: Path) -> tuple[str, ...]:
     """Return the names of the runs of a log, sorted; empty for a log that is not there."""
     folder = log / "runs"

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from fusion_core.errors import CallError, FusionError
 from fusion_core.log import manifest
+from fusion_core.log.diagnosed import forget
 from fusion_core.log.durable import sync_folder
 from fusion_core.log.kept import media_path
 from fusion_core.log.parts import Damaged, live_parts, next_number, orphans, place_part
@@ -80,6 +81,7 @@ def _without(log: Path, names: Sequence[str], column: str, goes: Callable[[pa.Ch
     before = sum(len(live_parts(folder).live) for folder in folders)
     removed, media = 0, set[str]()
     for folder in folders:
+        gone = set[str]()
         with manifest.locked(folder):
             for part in live_parts(folder).live:
                 mask = pc.fill_null(goes(read_part(folder, part, [column])[column]), False)
@@ -88,8 +90,10 @@ def _without(log: Path, names: Sequence[str], column: str, goes: Callable[[pa.Ch
                 table = read_part(folder, part)
                 dropped = table.filter(mask)
                 removed += dropped.num_rows
+                gone |= set(dropped["id"].to_pylist())
                 media |= _media(dropped)
                 _swap(folder, (part,), table.filter(pc.invert(mask)))
+            forget(folder, gone)
             _sweep(folder)
     return _kept(log, names, before, removed, _drop_media(log, media))
 

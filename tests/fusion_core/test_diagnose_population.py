@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from fusion_core.diagnose.onset import find_onset
-from fusion_core.diagnose.population import Row, findings
+from fusion_core.diagnose.population import findings
 from fusion_core.diagnose.reference import STEPS, Reference, Spread
+from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.signals import Profile
 from fusion_core.diagnose.slices import find_slice
 

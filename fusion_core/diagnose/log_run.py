@@ -1,0 +1,112 @@
+"""Diagnose a run of a log: every row's cause, the map of its failures and the findings, kept beside the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+
+from fusion_core.diagnose.failures import driven_by, failure_map
+from fusion_core.diagnose.logged import logged_records
+from fusion_core.diagnose.look import look
+from fusion_core.diagnose.population import findings
+from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.repeats import Memory
+from fusion_core.diagnose.row import Row
+from fusion_core.diagnose.run import examine
+from fusion_core.errors import CallError, RecordError
+from fusion_core.log.asking import Filter
+from fusion_core.log.diagnosed import CAUSES, Diagnosed
+from fusion_core.log.queries import count
+from fusion_core.log.store import Store
+from fusion_core.model import FusedModel
+from fusion_core.types import Diagnosis, Failure, Finding, Record, Refusal
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class _Found:
+    """What is kept of the records examined so far."""
+
+    rows: list[Row] = field(default_factory=list)
+    said: list[Diagnosis] = field(default_factory=list)
+    driven: dict[int, np.ndarray] = field(default_factory=dict)  # features of failures by their place in `said`
+    unread: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class LogDiagnosis:
+    """A diagnosed run: one diagnosis per row that could be read, the rows that could not, findings, and the causes."""
+
+    said: tuple[Diagnosis, ...]
+    unread: tuple[Failure, ...]
+    findings: tuple[Finding, ...]
+    causes: pa.Table
+
+    def summary(self, run: str, strategy: str, model_mark: str) -> Diagnosed:
+        """Return what is kept of it beside the causes."""
+        return Diagnosed(run, strategy, model_mark, len(self.said), len(self.unread), self.findings)
+
+
+def diagnose_run(
+    model: FusedModel, reference: Reference, store: Store, progress: Progress = lambda what, done, total: None
+) -> LogDiagnosis:
+    """Diagnose the rows of a store opened on one run, those of the strategy the reference was made with.
+
+    What the service answered is what counts as right or wrong, not what the model would answer now.
+    Raises CallError when the run has no row of that strategy.
+    """
+    strategy = reference.strategy
+    total = count(store, Filter(strategy=strategy))
+    if not total:
+        raise CallError(f"the run has no row of strategy {strategy!r}, which the reference was made with")
+    found, memory = _Found(), Memory()
+    for number, (record, logged) in enumerate(logged_records(store, strategy), 1):
+        _examine(model, reference, memory, record, logged.correct, found)
+        progress("diagnosed", number, total)
+    causes = _causes(model, found, strategy)
+    return LogDiagnosis(tuple(found.said), tuple(found.unread), tuple(findings(found.rows, reference)), causes)
+
+
+def _examine(
+    model: FusedModel, reference: Reference, memory: Memory, record: Record | Refusal, right: bool | None, found: _Found
+) -> None:
+    if isinstance(record, Refusal):
+        found.unread.append(Failure(record.id, None, record.code, record.message))
+        return
+    repeats = memory.repeats(record)
+    try:
+        seen, tokens = look(model, record, reference.strategy)
+    except RecordError as error:
+        found.unread.append(Failure(record.id, None, error.code, str(error)))
+        return
+    examined = examine(model, reference, record, seen, tokens, repeats)
+    if right is False or (right is None and examined.diagnosis.cause.fault != "none"):
+        found.driven[len(found.said)] = driven_by(model, tokens, reference.strategy)
+    found.said.append(examined.diagnosis)
+    found.rows.append(replace(examined.row(), correct=right))
+
+
+def _causes(model: FusedModel, found: _Found, strategy: str) -> pa.Table:
+    places = dict(zip(found.driven, failure_map(list(found.driven.values()), len(model.modalities)), strict=True))
+    rows = []
+    for number, (said, row) in enumerate(zip(found.said, found.rows, strict=True)):
+        place = places.get(number)
+        sentence = next((clue.sentence for clue in said.clues if clue.rule == row.rule), "")
+        rows.append(
+            {
+                "id": said.record_id,
+                "strategy": strategy,
+                "cause": f"{said.cause.modality} {said.cause.fault}",
+                "score": said.cause.score,
+                "rule": row.rule,
+                "said": sentence,
+                "x": place.x if place else None,
+                "y": place.y if place else None,
+                "cluster": place.cluster if place else None,
+            }
+        )
+    return pa.Table.from_pylist(rows, schema=CAUSES)

@@ -1,0 +1,21 @@
+"""One diagnosed record as findings over many see it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Row:
+    """One diagnosed record as findings see it; `signals` may be few or none, `correct` None without a label."""
+
+    id: str
+    modality: str
+    fault: str
+    rule: str = ""
+    timestamp: datetime | None = None
+    columns: Mapping[str, str | float] = field(default_factory=dict)
+    signals: Mapping[str, float] = field(default_factory=dict)
+    correct: bool | None = None
