@@ -47,7 +47,7 @@ def main() -> None:
         parser.error(
             f"--address {given.address} would show this dashboard to others without a login; see --behind-proxy"
         )
-    named = {"--records": given.records, "--training": given.training}
+    named = {"--records": given.records, "--training": given.training, "--log": given.log}
     for folder in (*given.model, *(path for path in named.values() if path)):
         if not folder.exists():
             parser.error(f"{folder.name!r} does not exist")

@@ -10,7 +10,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import streamlit as st
 
+from dashboard.options import workplaces
+
 STARTING = "Starting: the first visit loads the libraries."
+
+
+def triage_screen() -> None:
+    """Import inside, as below; a link to a record leads on to where records are shown."""
+    with st.spinner(STARTING):
+        from dashboard import state
+        from dashboard.screens import triage
+    state.follow_address()
+    if (screen := state.arrival()) in SCREENS:
+        st.switch_page(SCREENS[screen], query_params=state.link())
+    triage.render(lambda: st.switch_page(INSPECT, query_params=state.link()))
 
 
 def inspect_screen() -> None:
@@ -19,9 +32,9 @@ def inspect_screen() -> None:
         from dashboard import state
         from dashboard.screens import inspect
     state.follow_address()
-    if state.arrives_at("present"):
+    if state.arrival() == "present":
         st.switch_page(PRESENT, query_params=state.link())
-    inspect.render()
+    inspect.render(lambda: st.switch_page(TRIAGE, query_params=state.link()))
 
 
 def present_screen() -> None:
@@ -31,10 +44,13 @@ def present_screen() -> None:
     present.render()
 
 
-INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect", default=True)
+LOGGED = any(place.log is not None for place in workplaces(sys.argv[1:]))
+TRIAGE = st.Page(triage_screen, title="Triage", url_path="triage", default=LOGGED)
+INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect", default=not LOGGED)
 PRESENT = st.Page(present_screen, title="Present", url_path="present")
+SCREENS = {"inspect": INSPECT, "present": PRESENT}
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation([INSPECT, PRESENT], position="top").run()
+st.navigation([TRIAGE, INSPECT, PRESENT], position="top").run()

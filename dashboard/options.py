@@ -12,11 +12,15 @@ SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
 
 @dataclass(frozen=True)
 class Workplace:
-    """A model bundle, the record set to look at, and records it was fitted on; all named by the operator."""
+    """A model bundle, the record set to look at, records it was fitted on, and what it answered in production.
+
+    All are named by the operator.
+    """
 
     model: Path
     records: Path | None
     training: Path | None = None
+    log: Path | None = None
 
     @property
     def name(self) -> str:
@@ -28,6 +32,7 @@ def add_content_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say what to show."""
     parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE", help="may be repeated")
     parser.add_argument("--records", type=Path, metavar="DIR", help="record set to browse with the models")
+    parser.add_argument("--log", type=Path, metavar="LOG", help="prediction log, opened on Triage")
     parser.add_argument("--training", type=Path, metavar="DIR", help="records it was fitted on, with their index")
 
 
@@ -38,7 +43,12 @@ def workplaces(arguments: Sequence[str]) -> list[Workplace]:
     given, _ = parser.parse_known_args(arguments)
     models = given.model or sorted((SAMPLES / "bundles").glob("*/"))
     return [
-        Workplace(model, _set_of(model, given.records, "test"), _set_of(model, given.training, "training"))
+        Workplace(
+            model,
+            _set_of(model, given.records, "test"),
+            _set_of(model, given.training, "training"),
+            _log_of(model, given.log),
+        )
         for model in (named.resolve() for named in models)
     ]
 
@@ -49,3 +59,11 @@ def _set_of(model: Path, named: Path | None, part: str) -> Path | None:
         return named.resolve()
     own = SAMPLES / model.name / part
     return own if model.parent == SAMPLES / "bundles" and own.is_dir() else None
+
+
+def _log_of(model: Path, named: Path | None) -> Path | None:
+    """Return the log that was named, else the sample log for the sample model whose answers it holds."""
+    if named is not None:
+        return named.resolve()
+    own = SAMPLES / "production"
+    return own if model == SAMPLES / "bundles" / "feedback" and own.is_dir() else None

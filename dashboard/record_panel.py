@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from dashboard import session, state, viewer
+from dashboard.cause_panel import cause_panel
 from dashboard.deeper import Deeper
 from dashboard.inspection import classes_left, content_key
 from dashboard.options import Workplace
@@ -97,22 +98,23 @@ def _show(
     stage = f"{fills} {compared and compared.key} {stage}"
     cards = [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
     content = session.board_content(folder, key, stage, found, cards, later)
-    upload = opened.key if opened.upload else ""
     around = {
         "presenting": presenting,
         "list": {"at": order.index(record.id) + 1, "of": len(order)},
         "compared": {"done": fills > 0, "set": compared.name if compared and compared.key != opened.key else ""},
         "complete": fills > 0 and fills * A_FEW >= len(left),
-        "link": {"model": place.name, "record": record.id, "set": upload},
+        "link": {"model": place.name, "record": record.id, "set": opened.link},
         "started": [name for _, name in state.noted(folder + key, "start")],
     }
     ask = partial(_answer_requests, folder + key, content.revision, opened, compared, order, record.id)
     shown = viewer.show(content, around, BOARD, now, ask)
     screen = "present" if presenting else "inspect"
-    state.write_link(model=place.name, set=upload, record=record.id, screen=screen, **shown.for_link())
+    state.write_link(model=place.name, set=opened.link, record=record.id, screen=screen, **shown.for_link())
     if not presenting:
         answer = next((t.prediction.top for t in found.traces if t.strategy == shown.strategy), "")
         work = Work(folder, key, opened, found, meanwhile)
+        if fills:  # behind the first paint
+            cause_panel(place, opened, folder + key, record, found)
         Deeper(place, opened, record, found, work, shown.strategy, shown.target or answer).show()
 
 

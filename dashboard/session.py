@@ -27,6 +27,8 @@ from dashboard.views.similar import Glimpse
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
+from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.reference_file import load_reference
 from fusion_core.errors import RecordError
 from fusion_core.influence import load_influence
 from fusion_core.model import FusedModel
@@ -88,6 +90,12 @@ def training_glimpse(model_folder: str, folder: str, id: str) -> Glimpse:
     return glimpse(kept.records.find(id), model(model_folder).modalities)
 
 
+@st.cache_resource(max_entries=4, show_spinner=False)
+def reference(model_folder: str) -> Reference:
+    """Return what clean records of a model look like; ModelError where its bundle does not say."""
+    return load_reference(Path(model_folder))
+
+
 @st.cache_resource(show_spinner=False)
 def turns() -> Turns:
     """Return the line in which heavy jobs of all sessions wait."""
@@ -144,7 +152,7 @@ def open_set(place: Workplace, key: str) -> OpenSet | None:
     """Return the upload `key` of this browser, else the records that came with the model; None without either."""
     upload = _shelf().find(browser(), key) if key else None
     if upload is not None:
-        return OpenSet(key, upload.name, upload.records, upload)
+        return OpenSet(key, upload.name, upload.records, upload, key)
     if place.records is None:
         return None
     return OpenSet(str(place.records), place.records.name, record_set(str(place.records)))

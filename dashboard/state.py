@@ -11,7 +11,7 @@ from fusion_core.reading.cells import MAX_ID_CHARACTERS
 
 LINK = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
-    "map", "method", "against", "beside",
+    "map", "method", "against", "beside", "run", "cause", "where", "since", "until", "rows", "search", "order", "page",
 )  # fmt: skip
 BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
@@ -75,11 +75,12 @@ def _lately() -> list[dict[str, str]]:
     return [address for _, address in _replaced()]
 
 
-def arrives_at(screen: str) -> bool:
-    """Return whether a link leads a new session to this screen: once, so that leaving it again stays possible."""
+def arrival() -> str:
+    """Return the screen that a link leads a new session to: once, so that leaving it again stays possible."""
     first = recall("arrived") is None
     remember("arrived", True)
-    return first and st.query_params.get("screen") == screen
+    asked = str(st.query_params.get("screen", "inspect" if "record" in st.query_params else ""))
+    return asked if first else ""
 
 
 # --- moving from record to record -------------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ def move_to(set_key: str, id: str) -> None:
 
 def go_to(opened: OpenSet, id: str) -> None:
     """Move to a record of an open set."""
-    move_to(opened.key if opened.upload else "", id)
+    move_to(opened.link, id)
 
 
 def jumps() -> int:

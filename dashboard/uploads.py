@@ -59,12 +59,16 @@ def _size(media: Media) -> int:
 
 @dataclass(frozen=True)
 class OpenSet:
-    """The record set being looked at: the operator's folder, or an upload that only its browser may see."""
+    """The record set being looked at: the operator's folder or log, or an upload that only its browser may see.
+
+    link: what leads to it in an address, "" for the records that came with the model.
+    """
 
     key: str
     name: str
     records: RecordSet
     upload: Upload | None = None
+    link: str = ""
 
 
 def one_record(model: FusedModel, text: str, image: File | None, audio: File | None, label: str | None) -> Upload:

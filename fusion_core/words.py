@@ -140,3 +140,11 @@ def ledger_caption(account: Ledger, players: int) -> str:
     spread = ", ± 2 standard errors over donors" if account.donors else ""
     coalitions = f"{2**players} coalition{'s' if players else ''}"
     return f"Exact Shapley over {coalitions}, {removal}{spread}; interactions are already inside the contributions."
+
+
+def cause_words(cause: str) -> str:
+    """Return a cause, "<modality> <fault>", as it is said: "image · out of domain"."""
+    if cause == "none none":
+        return "not explained"
+    modality, _, fault = cause.partition(" ")
+    return f"{modality} · {fault.replace('_', ' ')}" if fault and cause != "not diagnosed" else cause

@@ -27,6 +27,21 @@ LENGTHS = {"text": 5, "image": 9, "audio": 4}
 CLASSES = ("no", "maybe", "yes")
 
 
+def pytest_configure(config):
+    """Under xdist the workers share the cores: one thread each."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """Keep what shares fitted models on one worker: a file, and all of `truth`."""
+    for item in items:
+        place = item.path.relative_to(ROOT).parts
+        item.add_marker(pytest.mark.xdist_group("truth" if "truth" in place else "/".join(place)))
+        if "browser" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
+
+
 class SpecsOnly:
     """Stands where an encoder stack would: these tests begin at tokens."""
 

@@ -26,4 +26,6 @@ export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=PASSIVE
 ruff check .
 ruff format --check .
 mypy
-pytest "$@"
+# What has no browser shares the cores; a browser and its server need both for themselves.
+pytest -n 2 --dist loadgroup -m "not browser" "$@"
+pytest -m browser "$@"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import streamlit as st
@@ -20,13 +21,16 @@ from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
 
 
-def render() -> None:
-    """Place the pickers and the board; say in one sentence what stands in the way, if anything does."""
+def render(triage: Callable[[], None]) -> None:
+    """Place the pickers and the board; say in one sentence what stands in the way. `triage` leads back to a log."""
     places = models()
     if not places:
         return
     try:
         _screen(places)
+        if state.recall("to triage"):
+            state.remember("to triage", None)
+            triage()
     except FusionError as error:
         st.error(markdown_safe(str(error)))
 
@@ -72,7 +76,7 @@ def _pick_record(
     if wanted and wanted not in lines and asked.get("model") in (None, place.name):
         st.info(f"The link asks for record {markdown_safe(wanted)}, which is not in this set; the first one is shown.")
     order = list(lines)
-    name = opened.name if opened.upload else None
+    name = opened.name if opened.link else None
     label = caption(answers, strategy, opened.records.refusals, len(opened.records), name)
     with st.container(key="picker", horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
@@ -90,7 +94,13 @@ def _pick_record(
         if opened.upload is not None:
             back = partial(state.move_to, "", "")
             st.button("Back to the record set", on_click=back, key="back", icon=":material/arrow_back:")
+        if opened.link == "log":
+            st.button("Back to Triage", on_click=_back_to_triage, key="to triage", icon=":material/arrow_back:")
     return order, chosen
+
+
+def _back_to_triage() -> None:
+    state.remember("to triage", True)
 
 
 def _offer_answers(place: Workplace, opened: OpenSet) -> None:

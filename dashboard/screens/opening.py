@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import streamlit as st
 
-from dashboard import session, state
+from dashboard import log_session, session, state
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
 from dashboard.views.labels import NO_MODEL, NOT_YOURS
@@ -31,8 +34,18 @@ def asked_set(place: Workplace) -> tuple[OpenSet | None, dict[str, str]]:
     A set that this browser does not have is said so; the model's own stands in.
     """
     asked = state.link()
+    if asked.get("set") == "log" and place.log is not None and asked.get("record"):
+        return _logged_set(place.log, asked), asked
     opened = session.open_set(place, asked.get("set", ""))
     if asked.get("set") and (opened is None or opened.upload is None):
         st.warning(NOT_YOURS, icon=":material/lock:")
         asked = {name: value for name, value in asked.items() if name not in ("set", "record", "token")}
     return opened, asked
+
+
+def _logged_set(log: Path, asked: Mapping[str, str]) -> OpenSet:
+    """Return the page of the log that the record was opened from, else the record alone."""
+    kept, id = state.recall("log rows"), asked["record"]
+    names = log_session.log_runs(log, asked.get("model", ""))
+    run = asked["run"] if asked.get("run") in names else names[0] if names else ""
+    return log_session.logged_set(log, run, kept if isinstance(kept, tuple) and id in kept else (id,))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, cut, say
 
-__all__ = ["LABELS", "LEVELS", "METHODS", "NOT_YOURS", "NO_ATTENTION", "NO_MODEL", "cut", "say", "waiting"]
+__all__ = ["LABELS", "LEVELS", "METHODS", "NOT_YOURS", "NO_ATTENTION", "NO_LOG", "NO_MODEL", "cut", "say", "waiting"]
 
 NO_MODEL = "There is no model to show. Run `python -m sample_data.make`, or start with `--model BUNDLE`."
+
+NO_LOG = (
+    "There is no prediction log to show. Make one with `python -m fusion_core sweep`, `import` or the recorder, and "
+    "start with `--log LOG`."
+)
 
 NOT_YOURS = (
     "This link leads to an upload that was made in another browser, or is no longer kept here: uploads are seen only "

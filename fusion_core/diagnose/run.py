@@ -62,6 +62,12 @@ def examine_rows(
         yield examine(model, reference, row, seen, tokens, repeats, repair)
 
 
+def diagnose_record(model: FusedModel, reference: Reference, record: Record) -> Diagnosis:
+    """Diagnose one record by itself, repairs included; raises RecordError when it cannot be read."""
+    seen, tokens = look(model, record, reference.strategy)
+    return examine(model, reference, record, seen, tokens, {}).diagnosis
+
+
 def examine(
     model: FusedModel,
     reference: Reference,

@@ -93,6 +93,11 @@ class Store:
         notes += [o.undiagnosed for o in self.opened if o.undiagnosed]
         return "; ".join([f"{live[0]} of {live[0] + len(damaged)} parts", *damaged, *notes])
 
+    @property
+    def mark(self) -> str:
+        """What the log was when it was opened: another one once rows were added, dropped or diagnosed."""
+        return repr(self._mark)
+
     def path(self, part: int) -> str:
         """Return where the file of this number in `files` lies."""
         run, file = self.files[part]

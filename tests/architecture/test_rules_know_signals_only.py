@@ -6,8 +6,7 @@ import pytest
 
 from tests.architecture.test_imports import imports, modules
 
-SHARED_RULES = {"case"}
-SHARED_SIGNALS = {"seen"}
+SHARED = {"rules": {"case"}, "signals": {"seen"}, "population": {"pockets", "quiet"}}
 
 
 @pytest.mark.parametrize("path", modules("fusion_core/diagnose"), ids=lambda p: p.stem)
@@ -15,7 +14,7 @@ def test_no_rule_knows_the_injectors(path):
     assert not any(name.startswith("fusion_core.faults") for name in imports(path))
 
 
-@pytest.mark.parametrize(("folder", "shared"), [("rules", SHARED_RULES), ("signals", SHARED_SIGNALS)])
+@pytest.mark.parametrize(("folder", "shared"), SHARED.items())
 def test_rules_and_signals_do_not_know_their_siblings(folder, shared):
     for path in modules(f"fusion_core/diagnose/{folder}"):
         if path.stem == "__init__":

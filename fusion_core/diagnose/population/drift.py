@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import ks_2samp
 
+from fusion_core.diagnose.population.pockets import population
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import MODALITIES, Finding
@@ -27,7 +28,8 @@ class _Drift:
     count: int
 
 
-def drifts(rows: Sequence[Row], reference: Reference) -> list[Finding]:
+@population("drift")
+def drift(rows: Sequence[Row], reference: Reference) -> list[Finding]:
     """Return each modality's signal whose distribution went farthest from that of clean records.
 
     Kolmogorov-Smirnov against the reference's quantiles, ties and all, corrected for the number of signals.
@@ -44,10 +46,10 @@ def drifts(rows: Sequence[Row], reference: Reference) -> list[Finding]:
         if p < SIGNIFICANT and distance > LEAST_DRIFT:
             one = _Drift(name, distance, p, float(np.median(values)), spread.median, len(values))
             found.setdefault(name.split(".")[0], []).append(one)
-    return [_drift(sorted(own, key=lambda d: -d.distance)) for own in found.values()]
+    return [_said(sorted(own, key=lambda d: -d.distance)) for own in found.values()]
 
 
-def _drift(found: Sequence[_Drift]) -> Finding:
+def _said(found: Sequence[_Drift]) -> Finding:
     worst = found[0]
     modality = worst.signal.split(".")[0]
     cause = (modality, "out_of_domain") if modality in MODALITIES else ("none", "none")
