@@ -42,7 +42,7 @@ def _chips(asked: Asked) -> list[tuple[str, Asked]]:
         found.append((cause_words(asked.cause), replace(asked, cause="", page=0)))
     for name, value in asked.where.items():
         rest = {n: v for n, v in asked.where.items() if n != name}
-        found.append((f"{name}: {value}", replace(asked, where=rest, page=0)))
+        found.append((f"{name}: {value or '(none)'}", replace(asked, where=rest, page=0)))
     if asked.since or asked.until:
         days = " to ".join(day.isoformat() if day else "…" for day in (asked.since, asked.until))
         found.append((days, replace(asked, since=None, until=None, page=0)))

@@ -81,7 +81,8 @@ def _slices(desk: Desk, open_record: OpenRecord) -> None:
     def clicked() -> None:
         chosen = selection(key, "rows")
         if chosen and desk.slices.get(column) != "number":
-            value = str(every["value"].iloc[int(str(chosen[0]))])
+            value = every["value"].iloc[int(str(chosen[0]))]
+            value = value if isinstance(value, str) else ""
             desk.change(replace(desk.asked, where={**desk.asked.where, column: value}, page=0))
 
     st.dataframe(

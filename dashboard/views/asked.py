@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -26,7 +27,7 @@ NEVER = "none none"
 
 @dataclass(frozen=True)
 class Asked:
-    """Filters; cause as `Filter.cause` has it, where: values by column, since and until: days, both included."""
+    """Filters; cause as `Filter.cause` has it, where: values by column (empty: none), since and until: days, both included."""
 
     cause: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
@@ -44,7 +45,7 @@ class Asked:
         rows, page = link.get("rows", usual), link.get("page", "")
         return cls(
             cause=link.get("cause", ""),
-            where=dict(parse_qsl(link.get("where", ""), max_num_fields=20)),
+            where=dict(parse_qsl(link.get("where", ""), max_num_fields=20, keep_blank_values=True)),
             since=_day(link.get("since", "")),
             until=_day(link.get("until", "")),
             rows=rows if rows in ROWS and (labelled or rows != "failures") else usual,
@@ -75,7 +76,7 @@ class Asked:
             strategy=strategy,
             since=_midnight(self.since),
             until=_midnight(self.until, 1),
-            slices={n: _fitting(v, slices[n]) for n, v in self.where.items() if n in slices and n not in COLUMNS},
+            slices={n: _fitting(v, slices[n]) for n, v in self.where.items() if _means(n, v, slices)},
             correct=False if self.rows == "failures" else None,
             cause=self.cause or ("any" if self.rows == "caused" else None),
             present=None if present is None else tuple(m for m in present.split("+") if m),
@@ -126,8 +127,21 @@ def _midnight(day: date | None, later: int = 0) -> datetime | None:
     return None if day is None else datetime(day.year, day.month, day.day) + timedelta(days=later)
 
 
-def _fitting(value: str, kind: SliceKind) -> str | float:
+def _means(name: str, value: str, slices: Mapping[str, SliceKind]) -> bool:
+    """Return whether the log can hold such a value: an address may name anything."""
+    if name not in slices or name in COLUMNS:
+        return False
+    return slices[name] == "text" or not value or _number(value) is not None
+
+
+def _fitting(value: str, kind: SliceKind) -> str | float | None:
+    """Return a value as its slice holds it; the empty one asks for rows without a value."""
+    return None if not value else _number(value) if kind == "number" else value
+
+
+def _number(value: str) -> float | None:
     try:
-        return float(value) if kind == "number" else value
+        found = float(value)
     except ValueError:
-        return float("inf")
+        return None
+    return found if math.isfinite(found) else None
