@@ -63,7 +63,7 @@ def _span_chosen(desk: Desk, key: str) -> None:
 
 def findings_card(desk: Desk) -> None:
     """Show what was found, commonest against all others first; a click shows its records."""
-    st.markdown("**What is failing, and why?** :small[:gray[× how many times commoner than among all other rows]]")
+    st.markdown("**What is failing, and why?** :small[:gray[×: how much commoner than elsewhere]]")
     if desk.diagnosed is None:
         st.info(NO_DIAGNOSIS)
         return
@@ -88,5 +88,5 @@ def findings_card(desk: Desk) -> None:
     )
     drifts = drift_lines(desk.diagnosed.findings)
     if drifts:
-        with st.expander(f"{len(drifts)} drifts: whole distributions that moved, with or without failures"):
+        with st.expander(f"Drift in {len(drifts)} modalities" if len(drifts) > 1 else "Drift in 1 modality"):
             st.markdown("\n".join(drifts))

@@ -42,7 +42,7 @@ def rows_card(desk: Desk, open_record: OpenRecord) -> None:
         selection_mode="single-row",
         column_config={
             "image": st.column_config.ImageColumn(width=56),
-            "text": st.column_config.TextColumn(width="large"),
+            "text": st.column_config.TextColumn(width=280),
             "time": st.column_config.DatetimeColumn(format="D MMM, HH:mm", help="UTC"),
             "confidence": st.column_config.NumberColumn(format="%.2f"),
         },

@@ -27,7 +27,7 @@ NEVER = "none none"
 
 @dataclass(frozen=True)
 class Asked:
-    """Filters; cause as `Filter.cause` has it, where: values by column (empty: none), since and until: days, both included."""
+    """Filters; cause as `Filter.cause` has it. where: values by column, empty: rows without one. Both days are in."""
 
     cause: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Asked:
         rows, page = link.get("rows", usual), link.get("page", "")
         return cls(
             cause=link.get("cause", ""),
-            where=dict(parse_qsl(link.get("where", ""), max_num_fields=20, keep_blank_values=True)),
+            where=dict(parse_qsl(link.get("where", ""), keep_blank_values=True)),
             since=_day(link.get("since", "")),
             until=_day(link.get("until", "")),
             rows=rows if rows in ROWS and (labelled or rows != "failures") else usual,

@@ -61,6 +61,8 @@ def timeline(
         figure.add_annotation(
             x=str(day), y=1.0, yref="paper", text=name, showarrow=False, xanchor="left", yanchor="bottom", xshift=3
         )
+    highest = counts.groupby("day")["rows"].sum().max()
+    figure.update_yaxes(dtick=1 if highest <= 5 else None)  # rows are whole
     figure.update_layout(barmode="stack", bargap=0.12)
     return _plain(figure)
 

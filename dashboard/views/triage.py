@@ -164,11 +164,11 @@ def rows_table(page: pd.DataFrame, causes: pd.DataFrame, thumbnails: Sequence[st
         {
             "image": list(thumbnails),
             "text": [show_text(text)[:300] if isinstance(text, str) else "" for text in page["text"]],
-            "time": page["timestamp"],
             "answered": page["prediction"],
-            "confidence": page["confidence"],
             "truth": [label if isinstance(label, str) else "" for label in page["label"]],
             "cause": [cause_words(cause.get(one, "not diagnosed")) for one in page["id"]],
+            "confidence": page["confidence"],
+            "time": page["timestamp"],
             "release": [name if isinstance(name, str) else "" for name in page["release"]],
             "id": page["id"],
         }

@@ -67,7 +67,7 @@ def test_a_log_opens_on_triage_with_its_failures_newest_first(monkeypatch, log):
     radio = app.radio[0]
     assert radio.value == -1
     assert "image · missing" in radio.options[1].replace("\\", "")
-    assert any("1 drift" in e.label for e in app.expander)
+    assert any("Drift in 1 modality" in e.label for e in app.expander)
 
 
 def test_a_finding_shows_its_records_and_back_again(monkeypatch, log):
