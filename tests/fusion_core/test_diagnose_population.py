@@ -104,6 +104,21 @@ def test_wrong_answers_where_modalities_disagree_are_a_mismatch_told_once():
     assert "text and image disagree" in found[0].message
 
 
+def test_wrong_answers_that_no_modality_disputes_are_wrong_labels():
+    noise = _normal(800)
+    rows = [
+        Row(
+            *(str(k), "none", "none"),
+            columns={"source": "abcd"[k % 4]},
+            signals={"pair.text+image": float(x), "label.alone": float(x) - (3.0 if k % 4 == 0 else 0.0)},
+            correct=k // 4 % 20 > (8 if k % 4 == 0 else 2),
+        )
+        for k, x in enumerate(noise)
+    ]
+    found = [f for f in findings(rows, reference()) if f.rule == "unexplained"]
+    assert [(f.modality, f.fault, f.slice) for f in found] == [("label", "mislabelled", {"source": "a"})]
+
+
 def test_something_that_began_and_ended_has_a_first_and_a_last_day():
     days = [date(2025, 1, 1) + timedelta(days=k // 20) for k in range(800)]
     hits = np.array([200 <= k < 260 for k in range(800)])

@@ -1,8 +1,8 @@
-"""Wrong answers without a cause of their own: where they gather, and whether media there belong to other records."""
+"""Wrong answers without a cause of their own: where they gather, and whether media or labels there are to blame."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +15,12 @@ from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import Finding
 
+LABEL_ADVICE = "Have labels of this slice checked by a second person."
+
 
 @population("unexplained")
 def unexplained(rows: Sequence[Row], reference: Reference) -> list[Finding]:
-    """Return where wrong answers without a cause gather; a mismatch where modalities disagree there as well."""
+    """Return where wrong answers without a cause gather, with the cause that shows there in many."""
     quiet = [r for r in rows if r.correct is not None and r.fault in QUIET]
     if not quiet:
         return []
@@ -29,37 +31,52 @@ def unexplained(rows: Sequence[Row], reference: Reference) -> list[Finding]:
     event = Event("unexplained", "none", "none", quiet, hits, None, "Wrong answers without a cause of their own",
                   "Open the examples, and compare this slice with the others.")  # fmt: skip
     found = finding(event, where)
+    return [] if found is None else [_named(found, rows, where, reference)]
+
+
+def _named(found: Finding, rows: Sequence[Row], where: Pocket, reference: Reference) -> Finding:
+    """Return the finding with its cause, where one shows: mismatched media, else wrong labels."""
     odd = _disagreeing(rows, where, reference)
-    if found is None or odd is None:
-        return [found] if found else []
-    name, p = odd
-    return [
-        replace(
-            found,
-            modality="pair",
-            fault="mismatched",
-            message=f"{found.message} There {odd_one(name)} more than elsewhere: media may belong to other records.",
-            advice=ADVICE,
-            evidence={**found.evidence, "signal": name, "p_disagreement": p},
-        )
-    ]
+    if odd is not None:
+        name, p = odd
+        words = f"There {odd_one(name)} more than elsewhere: media may belong to other records."
+        return _caused(found, "pair", "mismatched", words, ADVICE, {"signal": name, "p_disagreement": p})
+    doubt = _unwanted_labels(rows, where)
+    if doubt is not None:
+        words = "There the modalities agree with each other, and against the label: labels may be wrong."
+        return _caused(found, "label", "mislabelled", words, LABEL_ADVICE, {"p_labels": doubt})
+    return found
+
+
+def _caused(
+    found: Finding, modality: str, fault: str, words: str, advice: str, evidence: Mapping[str, float | str]
+) -> Finding:
+    message, known = f"{found.message} {words}", {**found.evidence, **evidence}
+    return replace(found, modality=modality, fault=fault, message=message, advice=advice, evidence=known)
 
 
 def _disagreeing(rows: Sequence[Row], where: Pocket, reference: Reference) -> tuple[str, float] | None:
     """Return the disagreement that is higher in the pocket than elsewhere, among all rows without a cause."""
-    names = names_of(reference)
-    quiet = [r for r in rows if r.fault in QUIET]
-    inside = [_inside(r, where) for r in quiet]
-    found = []
-    for name in names:
-        pairs = [(r.signals[name], own) for r, own in zip(quiet, inside, strict=True) if name in r.signals]
-        here, there = ([value for value, own in pairs if own is side] for side in (True, False))
-        if here and there:
-            found.append((float(mannwhitneyu(here, there, alternative="greater").pvalue) * len(names), name))
-    if not found or min(found)[0] > SIGNIFICANT:
+    names, quiet = names_of(reference), [r for r in rows if r.fault in QUIET]
+    tested = [(p * len(names), name) for name in names if (p := _higher(quiet, where, name)) is not None]
+    if not tested or min(tested)[0] > SIGNIFICANT:
         return None
-    p, name = min(found)
+    p, name = min(tested)
     return name, p
+
+
+def _unwanted_labels(rows: Sequence[Row], where: Pocket) -> float | None:
+    """Return the p-value by which labels of wrong answers have less support in the pocket than elsewhere, if small."""
+    wrong = [r for r in rows if r.fault in QUIET and r.correct is False]
+    p = _higher(wrong, where, "label.alone", -1.0)
+    return p if p is not None and p <= SIGNIFICANT else None
+
+
+def _higher(rows: Sequence[Row], where: Pocket, name: str, sign: float = 1.0) -> float | None:
+    """Return the one-sided p-value (Mann-Whitney) of a signal being higher in the pocket; None without rows."""
+    known = [(sign * r.signals[name], _inside(r, where)) for r in rows if name in r.signals]
+    here, there = ([value for value, inside in known if inside is side] for side in (True, False))
+    return float(mannwhitneyu(here, there, alternative="greater").pvalue) if here and there else None
 
 
 def _inside(row: Row, where: Pocket) -> bool:
