@@ -5,23 +5,28 @@ import argparse
 import json
 import logging
 import shutil
+import tempfile
 from pathlib import Path
 
 from fusion_core.answer_table import answer_table, save_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
 from fusion_core.diagnose.build import build_reference
+from fusion_core.diagnose.log_run import diagnose_log
 from fusion_core.diagnose.reference_file import save_reference
 from fusion_core.fitting import fit_bundle
 from fusion_core.influence import build_influence, save_influence
+from fusion_core.log.upkeep import compact
 from fusion_core.neighbours import build_index, save_index
 from fusion_core.reading.records import read
-from sample_data.generators import feedback, scene_qa
+from fusion_core.sweep import sweep
+from sample_data.generators import feedback, production, scene_qa
 from sample_data.generators.sentences import Split
 from sample_data.generators.voice_notes import SpeechUnavailable
 
 HERE = Path(__file__).resolve().parent
 SETS = ("feedback", "scene_qa")
+PRODUCTION = "production"
 
 # Seeds of the shipped splits; the fresh one is for measuring accuracy on records never shipped.
 FEEDBACK: dict[Split, tuple[int, int]] = {"train": (800, 101), "validation": (200, 102), "test": (400, 103)}
@@ -92,6 +97,18 @@ def build_references(out: Path, names: tuple[str, ...] = SETS) -> None:
         save_reference(build_reference(load(bundle), records, _say), bundle)
 
 
+def build_production(out: Path) -> None:
+    """Write the sample log, `out/production`: eight weeks of the feedback service, diagnosed; its truth beside it."""
+    bundle, log_folder = out / "bundles" / "feedback", out / PRODUCTION
+    shutil.rmtree(log_folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        truth = production.build(Path(folder) / PRODUCTION)
+        sweep(bundle, Path(folder) / PRODUCTION, log_folder, "feedback", say=log.info)
+    compact(log_folder, "feedback")
+    diagnose_log(load(bundle), bundle, log_folder, "feedback", _say)
+    (out / f"{PRODUCTION}_truth.json").write_text(json.dumps(truth, indent=1) + "\n", "utf-8")
+
+
 def _say(what: str, done: int, total: int) -> None:
     log.info("%s %d/%d", what, done, total)
 
@@ -119,7 +136,7 @@ def _emptied(folder: Path) -> Path:
 def main() -> None:
     """Command line of the rebuild."""
     parser = argparse.ArgumentParser(prog="python -m sample_data.make", description=__doc__)
-    parser.add_argument("--only", choices=SETS, help="build this set only")
+    parser.add_argument("--only", choices=(*SETS, PRODUCTION), help="build this set, or the log, only")
     parser.add_argument("--whole-tests", action="store_true", help="keep all test records, not only those shipped")
     parser.add_argument("--keep-records", action="store_true", help="only fit the bundles, on the records there are")
     parser.add_argument("--out", type=Path, help="write here instead of the sample_data folder")
@@ -130,7 +147,7 @@ def main() -> None:
         help="write only a newly seeded test set of N records (needs --out)",
     )
     options = parser.parse_args()
-    names = (options.only,) if options.only else SETS
+    names = tuple(name for name in SETS if options.only in (None, name))
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if options.fresh_test is not None and options.out is None:
         parser.error("--fresh-test needs --out: it must not replace the shipped test set")
@@ -144,6 +161,8 @@ def main() -> None:
                 keep_first((options.out or HERE) / name / "test", SHIPPED[name])
         build_bundles(options.out or HERE, names)
         build_references(options.out or HERE, names)
+        if options.only in (None, PRODUCTION):
+            build_production(options.out or HERE)
     except SpeechUnavailable as error:
         parser.exit(2, f"{error}\n")
 

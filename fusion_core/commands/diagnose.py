@@ -35,8 +35,7 @@ def run_diagnose(given: argparse.Namespace) -> int:
     model = open_model(given)
     if given.reference is not None:
         save_reference(build_reference(model, read(given.reference).records, _progress), given.model)
-    reference = load_reference(given.model)
-    return _records(given, model, reference) if given.log is None else _run(given, model, reference)
+    return _records(given, model, load_reference(given.model)) if given.log is None else _run(given, model)
 
 
 def _records(given: argparse.Namespace, model: Any, reference: Any) -> int:
@@ -59,19 +58,12 @@ def _records(given: argparse.Namespace, model: Any, reference: Any) -> int:
     return 3 if failed else 0
 
 
-def _run(given: argparse.Namespace, model: Any, reference: Any) -> int:
+def _run(given: argparse.Namespace, model: Any) -> int:
     from fusion_core.diagnose.lines import error_line, finding_line, record_line
-    from fusion_core.diagnose.log_run import diagnose_run
-    from fusion_core.encoders.source import hash_file
-    from fusion_core.log.diagnosed import save_diagnosis
-    from fusion_core.log.runs import only_run, run_folder
-    from fusion_core.log.store import Store
+    from fusion_core.diagnose.log_run import diagnose_log
+    from fusion_core.log.runs import only_run
 
-    run = given.run_name or only_run(given.log)
-    with Store(given.log, run) as store:
-        found = diagnose_run(model, reference, store, _progress)
-    summary = found.summary(run, reference.strategy, hash_file(given.model / "model.json"))
-    save_diagnosis(run_folder(given.log, run), found.causes, summary)
+    found = diagnose_log(model, given.model, given.log, given.run_name or only_run(given.log), _progress)
     for failure in found.unread:
         emit(error_line(failure))
     for said in found.said:

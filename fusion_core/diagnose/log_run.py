@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -13,13 +14,16 @@ from fusion_core.diagnose.logged import logged_records
 from fusion_core.diagnose.look import look
 from fusion_core.diagnose.population import findings
 from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.reference_file import load_reference
 from fusion_core.diagnose.repeats import Memory
 from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.run import examine
+from fusion_core.encoders.source import hash_file
 from fusion_core.errors import CallError, RecordError
 from fusion_core.log.asking import Filter
-from fusion_core.log.diagnosed import CAUSES, Diagnosed
+from fusion_core.log.diagnosed import CAUSES, Diagnosed, save_diagnosis
 from fusion_core.log.queries import count
+from fusion_core.log.runs import run_folder
 from fusion_core.log.store import Store
 from fusion_core.model import FusedModel
 from fusion_core.types import Diagnosis, Failure, Finding, Record, Refusal
@@ -49,6 +53,18 @@ class LogDiagnosis:
     def summary(self, run: str, strategy: str, model_mark: str) -> Diagnosed:
         """Return what is kept of it beside the causes."""
         return Diagnosed(run, strategy, model_mark, len(self.said), len(self.unread), self.findings)
+
+
+def diagnose_log(
+    model: FusedModel, bundle: Path, log: Path, run: str, progress: Progress = lambda what, done, total: None
+) -> LogDiagnosis:
+    """Diagnose a run of a log with the model of a bundle, keep what is found beside the run, and return it."""
+    reference = load_reference(bundle)
+    with Store(log, run) as store:
+        found = diagnose_run(model, reference, store, progress)
+    summary = found.summary(run, reference.strategy, hash_file(bundle / "model.json"))
+    save_diagnosis(run_folder(log, run), found.causes, summary)
+    return found
 
 
 def diagnose_run(

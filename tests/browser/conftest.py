@@ -41,8 +41,17 @@ class Visit:
         self.address = address
 
     def open(self, path: str = "") -> Page:
-        self.page.goto(self.address + path)
+        """Open a link, or Inspect: the address alone leads to Triage."""
+        self.page.goto(self.address + (path or "/inspect"))
         return self.settle()
+
+    def triage(self, path: str = "/") -> Page:
+        """Open Triage and wait until it stands."""
+        self.page.goto(self.address + path)
+        self.page.wait_for_selector(READY)
+        self.page.wait_for_selector(".st-key-triage-shape .stPlotlyChart")
+        self.page.wait_for_selector(READY)
+        return self.page
 
     def settle(self) -> Page:
         """Wait until the script is done and the board stands."""

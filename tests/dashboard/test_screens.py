@@ -27,7 +27,9 @@ from tests.conftest import ROOT, SAMPLES
 
 def opened(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["app.py", *map(str, arguments)])
-    return AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120).run()
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    app.query_params["screen"] = "inspect"
+    return app.run()
 
 
 def picker(app):
