@@ -40,15 +40,15 @@ def is_blank(k: int) -> bool:
     return k >= 60 and k % 4 == 1
 
 
-def make_log(log: Path, labelled: bool = True, diagnosed: bool = True) -> Path:
-    """Write 120 rows over 12 days with two releases and three regions; every third answer is wrong."""
+def make_log(log: Path, labelled: bool = True, diagnosed: bool = True, rows: int = ROWS) -> Path:
+    """Write rows, ten a day, with two releases and three regions; every third answer is wrong."""
     records = read(SAMPLES / "feedback" / "test").records[:6]
     kept = [[keep_by_content(log, read_media(m)) for m in (r.image, r.audio)] for r in records]
     run = Run(
         "service", CLASSES, ("text", "image", "audio"), {"region": "text", "age": "number"}, "recorder", "feedback"
     )
     create_run(log, run)
-    write_part(run_folder(log, "service"), "parts", rows_table([_row(k, kept, labelled) for k in range(ROWS)], run), 0)
+    write_part(run_folder(log, "service"), "parts", rows_table([_row(k, kept, labelled) for k in range(rows)], run), 0)
     if diagnosed:
         _diagnose(log)
     return log

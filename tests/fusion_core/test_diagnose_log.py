@@ -1,0 +1,140 @@
+"""A run of a log, diagnosed: every row ends as a cause or an error; what was found is kept, damaged or forgotten."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fusion_core.cli import main
+from fusion_core.diagnose.failures import FEWEST, failure_map
+from fusion_core.errors import CallError
+from fusion_core.log.asking import Filter
+from fusion_core.log.caused import by_cause, cause_timeline, causes_of, failure_points
+from fusion_core.log.diagnosed import CAUSES, causes_path, load_diagnosis, save_diagnosis
+from fusion_core.log.kept import media_path
+from fusion_core.log.queries import count, page
+from fusion_core.log.runs import run_folder
+from fusion_core.log.store import Store
+from fusion_core.log.upkeep import erase
+from tests.conftest import SAMPLES
+from tests.dashboard.small_log import BLANK, make_log
+
+BUNDLE = str(SAMPLES / "bundles" / "feedback")
+ROWS = 12
+
+
+def spoken(capsys) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.fixture
+def small(tmp_path):
+    return make_log(tmp_path / "log")
+
+
+def test_every_row_of_a_run_ends_as_a_record_or_an_error_and_is_kept(tmp_path, capsys):
+    log = make_log(tmp_path / "log", diagnosed=False, rows=ROWS)
+    with Store(log, "service") as store:
+        rows = page(store)
+        gone = rows["image"].iloc[0]
+        lost = list(rows["id"][rows["image"] == gone])
+    media_path(log, gone).unlink()
+    assert main(["diagnose", "--model", BUNDLE, "--log", str(log)]) == 3
+    lines = spoken(capsys)
+    errors = {line["id"]: line["code"] for line in lines if line["kind"] == "error"}
+    records = [line["id"] for line in lines if line["kind"] == "record"]
+    assert errors == dict.fromkeys(lost, "file_missing")
+    assert sorted([*records, *errors]) == [f"r{k:03d}" for k in range(ROWS)]
+    with Store(log) as store:
+        kept = store.opened[0].diagnosed
+        assert kept is not None
+        assert (kept.rows, kept.unread, kept.strategy) == (len(records), len(errors), "gated")
+        assert by_cause(store)["rows"].sum() == ROWS
+        assert set(causes_of(store, records)["id"]) == set(records)
+        assert causes_of(store, lost).empty
+
+
+def test_a_log_of_two_runs_is_asked_which(tmp_path, capsys):
+    log = make_log(tmp_path / "log", diagnosed=False, rows=4)
+    shutil.copytree(run_folder(log, "service"), run_folder(log, "other"))
+    entry = run_folder(log, "other") / "run.json"
+    entry.write_text(entry.read_text().replace('"service"', '"other"'))
+    assert main(["diagnose", "--model", BUNDLE, "--log", str(log)]) == 2
+    assert "other, service; name one with --run" in capsys.readouterr().err
+    assert main(["diagnose", "--model", BUNDLE]) == 2
+    assert main(["diagnose", "--model", BUNDLE, "--records", "x", "--run", "service"]) == 2
+
+
+def test_questions_about_causes(small):
+    with Store(small, "service") as store:
+        assert count(store, Filter(cause="image missing")) == count(store, Filter(cause="any")) == 15
+        assert count(store, Filter(cause="'; DROP VIEW causes; --")) == 0
+        found = by_cause(store, Filter(correct=False))
+        assert dict(zip(found["cause"], found["rows"], strict=True)) == {"none none": 25, "image missing": 5}
+        days = cause_timeline(store, Filter(cause="image missing"))
+        assert days["rows"].sum() == 15
+        assert str(days["bucket"].min().date()) == BLANK.since
+        points = failure_points(store, Filter(correct=False))
+        assert len(points) == 30
+        assert set(points["cluster"]) <= {0, 1}
+        with pytest.raises(CallError, match="allowed are day and hour"):
+            cause_timeline(store, None, "week")
+
+
+def test_a_damaged_diagnosis_is_refused_and_named(small):
+    folder = run_folder(small, "service")
+    path = causes_path(folder)
+    whole = path.read_bytes()
+    for place in (10, len(whole) // 2, len(whole) - 10):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(CallError, match="diagnose again"):
+            load_diagnosis(folder)
+    path.write_bytes(whole)
+    summary = path.with_name("diagnosis.json")
+    told = summary.read_text()
+    for other in (told[:-20], told.replace('"format": 1', '"format": 2'), "[]", told.replace('"since"', '"sinse"')):
+        summary.write_text(other)
+        with pytest.raises(CallError, match="damaged"):
+            load_diagnosis(folder)
+    with Store(small, "service") as store:
+        assert "diagnose again" in store.said
+        assert count(store) == 120
+
+
+def test_an_erased_record_is_forgotten_by_the_diagnosis_too(small):
+    erase(small, "r061")
+    found = load_diagnosis(run_folder(small, "service"))
+    assert found is not None
+    assert found.rows == 119
+    assert all("r061" not in one.record_ids for one in found.findings)
+    assert "r061" not in pq.read_table(causes_path(run_folder(small, "service")))["id"].to_pylist()
+
+
+def test_a_new_diagnosis_takes_the_place_of_the_last_and_the_store_sees_it(small):
+    folder = run_folder(small, "service")
+    with Store(small, "service") as store:
+        known = load_diagnosis(folder)
+        assert known is not None
+        save_diagnosis(folder, CAUSES.empty_table(), replace(known, rows=0, findings=()))
+        assert store.refresh()
+        assert count(store, Filter(cause="any")) == 0
+        assert not store.refresh()
+
+
+def test_failures_driven_alike_lie_together():
+    random = np.random.default_rng(0)
+    centres = random.normal(size=(3, 11)) * 6
+    features = [centres[k % 3] + random.normal(size=11) for k in range(120)]
+    features[5] = np.full(11, np.nan)
+    places = failure_map(features, 3)
+    assert places[5] is None
+    groups = [{p.cluster for p in places[k::3] if p is not None and p.cluster >= 0} for k in range(3)]
+    assert all(len(group) == 1 for group in groups)
+    assert len(set.union(*groups)) == 3
+    assert failure_map(features, 3) == places
+    assert failure_map(features[: FEWEST - 1], 3) == [None] * (FEWEST - 1)
