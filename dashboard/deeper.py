@@ -22,6 +22,7 @@ from dashboard.views.influence import card, influence_sentence
 from dashboard.views.labels import say, waiting
 from dashboard.work import Work
 from fusion_core.change import smallest_changes
+from fusion_core.diagnose.telling import case_sections
 from fusion_core.influence import influential, trained
 from fusion_core.model import FusedModel
 from fusion_core.question import Question
@@ -41,7 +42,8 @@ def case_file(
     """Write a record's case file, in its turn, reading its media where its browser's media are read."""
     question = Question(target=target, judge=True)
     with turns.take(), own_files():
-        return page(gather(loaded, record, (strategy,), question, datetime.now(UTC), folder)).encode()
+        sections = case_sections(loaded, folder, record)
+        return page(gather(loaded, record, (strategy,), question, datetime.now(UTC), folder, sections)).encode()
 
 
 QUESTIONS = {"changes": "What would flip this answer?", "influence": "Which training records pushed it?"}

@@ -40,6 +40,7 @@ def _date(given: str) -> datetime:
 
 def run_report(given: argparse.Namespace) -> int:
     """Write one record's case file; the line tells where it is and how large."""
+    from fusion_core.diagnose.telling import case_sections
     from fusion_core.errors import RecordError
     from fusion_core.lines import predict_line
     from fusion_core.model import chosen_strategies
@@ -53,7 +54,9 @@ def run_report(given: argparse.Namespace) -> int:
     if record is None:
         return 3
     try:
-        case = gather(model, record, strategies, question_of(given), given.date or datetime.now(UTC), given.model)
+        sections = case_sections(model, given.model, record)
+        date = given.date or datetime.now(UTC)
+        case = gather(model, record, strategies, question_of(given), date, given.model, sections)
     except RecordError as error:
         emit(predict_line(Failure(record.id, None, error.code, str(error))))
         return 3
