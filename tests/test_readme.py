@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 from fusion_core.attribute import method
+from fusion_core.capture import Recorder
 from fusion_core.cli import build_parser
 from fusion_core.contribute.ledger import POLICIES
 from fusion_core.errors import CODES
@@ -58,6 +60,20 @@ def test_files_the_readme_names_exist():
         assert (ROOT / path).exists(), path
     for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_service_of_the_readme_is_the_one_that_is_measured():
+    block = re.search(r"```python\n(.*?)```", section("Recording a service"), flags=re.DOTALL)[1]
+    lines = iter((ROOT / "tests/bench/service.py").read_text("utf-8").splitlines())
+    missing = [line for line in block.splitlines() if line not in lines]
+    assert not missing, f"not in the service, or not in this order: {missing[0]}"
+
+
+def test_what_the_readme_says_of_a_recorder_is_what_it_does_by_itself():
+    said = section("Recording a service")
+    settings = {name: p.default for name, p in inspect.signature(Recorder).parameters.items()}
+    for number in (settings["queue"], settings["rows"], settings["every"], settings["queue_bytes"] / 1e6):
+        assert re.search(rf"\b{number:,.0f} (s|entries|MB)\b", re.sub(r"\s+", " ", said)), number
 
 
 def test_no_placeholder_is_left():

@@ -42,10 +42,13 @@ class Entry:
 
     @property
     def moment(self) -> datetime:
-        """When it was answered, naive UTC."""
+        """When it was answered, naive UTC; ValueError or OverflowError for seconds that no date can hold."""
         if isinstance(self.time, datetime):
             return self.time.astimezone(UTC).replace(tzinfo=None) if self.time.tzinfo else self.time
-        return datetime.fromtimestamp(self.time, UTC).replace(tzinfo=None)
+        try:
+            return datetime.fromtimestamp(self.time, UTC).replace(tzinfo=None)
+        except OSError as error:  # as of nanoseconds: the entry's fault, though it looks like the disk's
+            raise ValueError(f"{self.time!r} seconds since 1970 is no time") from error
 
 
 def logged(

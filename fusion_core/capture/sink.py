@@ -21,6 +21,7 @@ from fusion_core.log.parts import (
     runs,
     write_part,
 )
+from fusion_core.log.runs import run_bytes
 from fusion_core.log.schema import Logged, LoggedError, PartKind, Run, SliceKind
 from fusion_core.reading.texts import show_text
 from fusion_core.types import MODALITIES
@@ -31,16 +32,23 @@ Fault = Callable[[Exception], None]
 
 
 class Sink:
-    """Writes entries of fixed classes to runs of one log: `base`, and `base-2` on when columns are new to a run."""
+    """Writes entries of fixed classes to runs of one log: `base`, and `base-2` on when columns are new to a run.
+
+    Raises CallError for a name, classes, release or model that no run can have.
+    """
 
     def __init__(self, log: Path, base: str, classes: Sequence[str], release: str | None, model: str = "") -> None:
         self.log, self.base, self.classes = log, base, tuple(classes)
         self.release, self.model = release, model
         self.run: Run | None = None
+        # What no run may be is refused now: a first entry that cannot be written would be too late to say so.
+        run_folder(log, base)
+        warm = Run(base, self.classes, MODALITIES, {}, "recorder", model)
+        run_bytes(warm)
         # Arrow imports pandas with its first table, which Python refuses while a process ends, when a queue is emptied.
         moment = datetime.fromtimestamp(0, UTC)
         errors_table([LoggedError("", None, "", "", moment)])
-        rows_table([Logged("", "", "", 0.0, (0.0,), moment)], Run("warm", (), (), {}, "recorder"))
+        rows_table([Logged("", "", "", 0.0, (0.0,) * len(self.classes), moment, release)], warm)
 
     def write(self, entries: Sequence[Entry], fault: Fault) -> int:
         """Write entries as one part and return how many are in the log as answers.

@@ -62,7 +62,8 @@ class Tally:
         self._file = -1
         if self.path is not None:
             with said_as_call_error("the recorder's counts"):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(FileExistsError):  # a file in its place is told by what is opened below it
+                    self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
                 if fcntl is not None:
                     fcntl.flock(self._file, fcntl.LOCK_EX)

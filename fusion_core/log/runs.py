@@ -38,8 +38,7 @@ def create_run(log: Path, run: Run) -> Path:
     Raises CallError for a run that breaks the schema or whose name is taken, `resource_exhausted` on a full disk.
     """
     folder = run_folder(log, run.name)
-    data = json.dumps(_entry(run), ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
-    _run(data, run.name)  # what is written must be what can be read
+    data = run_bytes(run)
     if os.path.lexists(folder):
         raise CallError(f"run {quoted(run.name)} exists already in this log; give another name")
     with said_as_call_error(f"run {quoted(run.name)}"):
@@ -56,6 +55,16 @@ def create_run(log: Path, run: Run) -> Path:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def run_bytes(run: Run) -> bytes:
+    """Return the run.json of a run; CallError for a run that breaks the schema."""
+    try:
+        data = json.dumps(_entry(run), ensure_ascii=False, indent=1).encode("utf-8", "surrogatepass")
+    except TypeError as error:
+        raise CallError(f"{RUN_FILE} of run {quoted(run.name)} cannot be written: {error}") from error
+    _run(data, run.name)  # what is written must be what can be read
+    return data
 
 
 def read_run(log: Path, name: str) -> Run:

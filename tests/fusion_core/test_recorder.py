@@ -179,6 +179,7 @@ class Odd:
         {"id": "x", "prediction": "yes", "slices": {"odd": Odd()}},
         {"id": "x", "prediction": "yes", "timestamp": "yesterday"},
         {"id": "x", "prediction": "yes", "timestamp": 1e300},
+        {"id": "x", "prediction": "yes", "timestamp": 1_795_643_934_580_863_136},
         {"id": "x", "prediction": "yes", "latency_ms": "slow"},
         {"id": "x", "prediction": "yes", "text": "x" * 1_000_001},
         {"id": "x", "prediction": "yes", "colour": "red"},
@@ -314,8 +315,29 @@ def test_after_close_entries_are_dropped_and_counted(tmp_path):
     assert len(live_parts(run_folder(tmp_path, "served")).live) == 1
 
 
-def test_a_recorder_that_cannot_be_is_refused_at_once(tmp_path):
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"share": 2},
+        {"queue": 0},
+        {"classes": ("a", "a")},
+        {"classes": (0, 1)},
+        {"classes": (b"a", b"b")},
+        {"log": "file"},
+        {"log": "taken"},
+        {"run": "../elsewhere"},
+        {"run": "a/b"},
+        {"model": 5},
+        {"release": 24},
+        {"release": "\ud800"},
+    ],
+)
+def test_a_recorder_that_cannot_be_is_refused_at_once(tmp_path, given):
     (tmp_path / "file").write_text("", "utf-8")
-    for given in ({"share": 2}, {"queue": 0}, {"classes": ("a", "a")}, {"log": tmp_path / "file"}):
-        with pytest.raises(CallError), contextlib.closing(Recorder(**{"log": tmp_path, "classes": CLASSES, **given})):
-            pass
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "recorders").write_text("", "utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    more = {"classes": CLASSES, **given, "log": tmp_path / given.get("log", "log")}
+    with pytest.raises(CallError), contextlib.closing(Recorder(**more)):
+        pass
+    assert sorted(tmp_path.rglob("*")) == before
