@@ -35,7 +35,7 @@ def cause_panel(place: Workplace, opened: OpenSet, content: str, record: Record,
 def _diagnose(place: Workplace, opened: OpenSet, record: Record) -> tuple[Any, str] | str:
     """Return the diagnosis and the strategy it is of, or why there is none."""
     try:
-        reference = session.reference(str(place.model))
+        reference = log_session.reference(str(place.model))
         with session.own_files(opened):
             return diagnose_record(session.model(str(place.model)), reference, record), reference.strategy
     except ModelError as error:

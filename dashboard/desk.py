@@ -71,13 +71,14 @@ class Desk:
     def change(self, asked: Asked) -> None:
         """Ask for something else: the address says so, and widgets begin there anew."""
         state.write_link(**asked.for_link(self.labelled))
-        state.remember("triage turns", self.turn + 1)
+        count = state.recall("triage turns")
+        state.remember("triage turns", (count if isinstance(count, int) else 0) + 1)
 
     @property
     def turn(self) -> int:
-        """How often something else was asked for: part of the keys of widgets that follow the address."""
+        """How often something else was asked for, by click or by Back: part of the keys of widgets that follow it."""
         count = state.recall("triage turns")
-        return count if isinstance(count, int) else 0
+        return (count if isinstance(count, int) else 0) + 1_000 * state.jumps()
 
 
 def selection(key: str, kind: str) -> list[Any]:

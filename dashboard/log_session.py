@@ -1,7 +1,8 @@
-"""The caches of the operator's prediction log: opened once for all sessions, each question asked once."""
+"""The caches of the operator's prediction log, opened once for all sessions, and of what its records are judged by."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,15 @@ import streamlit as st
 
 from dashboard.uploads import OpenSet
 from fusion_core.diagnose.logged import record_of
+from fusion_core.diagnose.reference import Reference
+from fusion_core.diagnose.reference_file import load_reference
 from fusion_core.embedded import webp_uri
 from fusion_core.errors import CallError, RecordError
 from fusion_core.log import caused, queries
 from fusion_core.log.asking import Filter, Order
 from fusion_core.log.kept import media_path
 from fusion_core.log.runs import read_run, runs
+from fusion_core.log.schema import Logged
 from fusion_core.log.store import Store
 from fusion_core.reading.bounded import decode_audio, decode_image
 from fusion_core.reading.media import read_media
@@ -100,15 +104,28 @@ def heard(log: str, name: str) -> tuple[np.ndarray, int] | None:
 def logged_set(log: Path, run: str, ids: Sequence[str]) -> OpenSet:
     """Return records of a log as a set to inspect; CallError where the log has none of them any more."""
     opened = store(log, run)
-    rows = tuple(record_of(opened, found.logged) for found in queries.rows_of(opened, ids))
-    records = RecordSet(rows)
+    found = [one.logged for one in queries.rows_of(opened, ids)]
+    records = RecordSet(tuple(record_of(opened, logged) for logged in found))
     if not records.records:
         raise CallError("the log does not hold this record any more")
-    key = f"log · {log} · {run} · {' '.join(r.id for r in records.records)}"
-    return OpenSet(key, f"{log.name} · {run}", records, link="log")
+    named = hashlib.sha256(repr((str(log), run, [r.id for r in records.records])).encode()).hexdigest()
+    return OpenSet(f"log-{named[:32]}", f"{log.name} · {run}", records, link="log", answers=_answers(found))
+
+
+def _answers(rows: Sequence[Logged]) -> pd.DataFrame:
+    """Return what a service answered, as the picker takes it."""
+    columns = ("id", "strategy", "prediction", "confidence", "label")
+    table = pd.DataFrame([[getattr(row, name) for name in columns] for row in rows], columns=list(columns))
+    return table.assign(status="ok")
 
 
 def cause_of(opened: Store, record: Record) -> Mapping[str, Any] | None:
     """Return what a diagnosis of the log named as the cause of a record: cause, rule, said; None without one."""
     found: pd.DataFrame = caused.causes_of(opened, [record.id])
     return None if found.empty else {str(k): v for k, v in found.to_dict("records")[0].items()}
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def reference(model_folder: str) -> Reference:
+    """Return what clean records of a model look like; ModelError where its bundle does not say."""
+    return load_reference(Path(model_folder))

@@ -27,8 +27,6 @@ from dashboard.views.similar import Glimpse
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
-from fusion_core.diagnose.reference import Reference
-from fusion_core.diagnose.reference_file import load_reference
 from fusion_core.errors import RecordError
 from fusion_core.influence import load_influence
 from fusion_core.model import FusedModel
@@ -88,12 +86,6 @@ def training_glimpse(model_folder: str, folder: str, id: str) -> Glimpse:
     kept = training(model_folder, folder)
     assert kept is not None
     return glimpse(kept.records.find(id), model(model_folder).modalities)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def reference(model_folder: str) -> Reference:
-    """Return what clean records of a model look like; ModelError where its bundle does not say."""
-    return load_reference(Path(model_folder))
 
 
 @st.cache_resource(show_spinner=False)
@@ -207,6 +199,8 @@ def answer_all(
 
 def answers(model_folder: str, opened: OpenSet) -> tuple[pd.DataFrame | None, FusedIndex | None]:
     """Return the answers to a record set and where they lie: the saved ones, else those this session asked for."""
+    if opened.answers is not None:
+        return opened.answers, None
     saved = (None, None) if opened.upload else saved_answers(model_folder, opened.key)
     fresh = recall(f"answers · {model_folder} · {opened.key}")
     return fresh if saved[0] is None and isinstance(fresh, tuple) else saved

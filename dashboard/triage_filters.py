@@ -44,11 +44,16 @@ def _chips(asked: Asked) -> list[tuple[str, Asked]]:
         rest = {n: v for n, v in asked.where.items() if n != name}
         found.append((f"{name}: {value or '(none)'}", replace(asked, where=rest, page=0)))
     if asked.since or asked.until:
-        days = " to ".join(day.isoformat() if day else "…" for day in (asked.since, asked.until))
-        found.append((days, replace(asked, since=None, until=None, page=0)))
+        found.append((_days(asked), replace(asked, since=None, until=None, page=0)))
     if asked.search:
         found.append((f"text: {asked.search[:40]}", replace(asked, search="", page=0)))
     return found
+
+
+def _days(asked: Asked) -> str:
+    if asked.since and asked.until:
+        return f"{asked.since.isoformat()} to {asked.until.isoformat()}"
+    return f"since {asked.since.isoformat()}" if asked.since else f"until {asked.until}"
 
 
 def _filter_panel(desk: Desk) -> None:

@@ -36,7 +36,7 @@ def rows_card(desk: Desk, open_record: OpenRecord) -> None:
         rows_table(page, causes, pictures),
         hide_index=True,
         row_height=44,
-        height=380,
+        height=min(380, 38 + 44 * len(page)),
         key=f"log page {desk.turn}",
         on_select="rerun",
         selection_mode="single-row",

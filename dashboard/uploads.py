@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import pandas as pd
+
 from fusion_core.errors import CallError, RecordError
 from fusion_core.model import FusedModel
 from fusion_core.reading.bounded import decode_audio, decode_image, read_bytes
@@ -61,7 +63,8 @@ def _size(media: Media) -> int:
 class OpenSet:
     """The record set being looked at: the operator's folder or log, or an upload that only its browser may see.
 
-    link: what leads to it in an address, "" for the records that came with the model.
+    link: what leads to it in an address, "" for the records that came with the model. answers: what was answered in
+    production, of a log.
     """
 
     key: str
@@ -69,6 +72,7 @@ class OpenSet:
     records: RecordSet
     upload: Upload | None = None
     link: str = ""
+    answers: pd.DataFrame | None = None
 
 
 def one_record(model: FusedModel, text: str, image: File | None, audio: File | None, label: str | None) -> Upload:

@@ -76,8 +76,7 @@ def _pick_record(
     if wanted and wanted not in lines and asked.get("model") in (None, place.name):
         st.info(f"The link asks for record {markdown_safe(wanted)}, which is not in this set; the first one is shown.")
     order = list(lines)
-    name = opened.name if opened.link else None
-    label = caption(answers, strategy, opened.records.refusals, len(opened.records), name)
+    label = caption(answers, strategy, opened.records.refusals, len(opened.records), _whose(opened))
     with st.container(key="picker", horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             markdown_safe(label),
@@ -97,6 +96,13 @@ def _pick_record(
         if opened.link == "log":
             st.button("Back to Triage", on_click=_back_to_triage, key="to triage", icon=":material/arrow_back:")
     return order, chosen
+
+
+def _whose(opened: OpenSet) -> str | None:
+    """Return whose records these are, None for those that came with the model."""
+    if opened.answers is not None:
+        return f"From the log {opened.name}"
+    return f"Your upload {opened.name}" if opened.upload else None
 
 
 def _back_to_triage() -> None:

@@ -50,7 +50,7 @@ def _screen(place: Workplace, inspect: Callable[[], None]) -> None:
     first, second = st.columns([5, 3])
     with first.container(border=True, key="triage timeline"):
         timeline_card(desk)
-    with second.container(border=True, key="triage findings", height=430):
+    with second.container(border=True, key="triage findings"):
         findings_card(desk)
     third, fourth = st.columns([5, 3])
     with third.container(border=True, key="triage rows"):

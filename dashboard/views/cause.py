@@ -16,7 +16,7 @@ LEAST_SHARE = 0.02  # of belief, below which another cause is not worth a line
 def cause_html(said: Diagnosis, logged: tuple[str, str] | None, wrong: bool | None) -> str:
     """Return the card of a diagnosis; logged: cause and sentence of the log's own diagnosis, where it knew more.
 
-    wrong: whether the answer is, None without a label.
+    wrong: whether the answer is, None without a label; of a right one no repair is told.
     """
     cause = f"{said.cause.modality} {said.cause.fault}"
     sentence = _sentence(said.clues, said.cause)
@@ -30,7 +30,7 @@ def cause_html(said: Diagnosis, logged: tuple[str, str] | None, wrong: bool | No
         f'<div class="cause-name{" found" if found else ""}"><b>{_text(title)}</b><small>{_text(score)}</small></div>',
         f"<p>{_text(sentence if found else NOTHING_FOUND)}</p>",
         f"<p><em>{_text(advice)}</em></p>" if advice else "",
-        _repairs(said.repairs),
+        _repairs(said.repairs) if wrong is not False else "",
         _others(said, cause),
     ]
     return f'<div class="cause">{"".join(parts)}</div>'

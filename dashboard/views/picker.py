@@ -50,7 +50,7 @@ def caption(
     found = f"{say(strategy)}: {tally(answers, strategy)}{refusals(refused)}"
     if upload is None:
         return f"Record · {found}"
-    return f"Your upload {upload} · {found}" if rows > 1 else "Your record"
+    return f"{upload} · {found}" if rows > 1 else "Your record"
 
 
 def refusals(refused: Sequence[Refusal]) -> str:

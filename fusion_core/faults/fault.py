@@ -28,13 +28,15 @@ KEPT = (0.80, 0.65, 0.50, 0.35, 0.20)
 class Injection:
     """What a fault is done with: the whole set, the place of the record in it, severity 1 to 5, and chance.
 
-    Other records are for faults that mix records up; a fault returns the one at `place`, changed.
+    Other records are for faults that mix records up; a fault returns the one at `place`, changed. chosen: the places of
+    all records that are harmed, in random order: what they sent is not in the set any more.
     """
 
     records: Sequence[Record]
     place: int
     severity: int
     random: np.random.Generator
+    chosen: tuple[int, ...] = ()
 
     @property
     def record(self) -> Record:
@@ -113,5 +115,7 @@ def with_media_of(others: Iterable[Record], record: Record, modalities: Sequence
 
 
 def with_earlier(given: Injection, modalities: Sequence[str]) -> Record | None:
-    """Return the record with media of the nearest record before it that has other ones."""
-    return with_media_of(reversed(given.records[: given.place]), given.record, modalities)
+    """Return the record with media of the nearest record before it that has other ones, and is left alone itself."""
+    harmed = set(given.chosen)
+    earlier = (given.records[place] for place in range(given.place - 1, -1, -1) if place not in harmed)
+    return with_media_of(earlier, given.record, modalities)

@@ -34,8 +34,9 @@ def inject(
     ]
     if share and not able:
         raise CallError(f"none of {len(records):,} records can be harmed by {kind}")
-    chosen = np.random.default_rng(seed).permutation(len(able))[: round(share * len(able))]
-    harmed = {able[k].place: _harmed(kind, about, able[k]) for k in chosen}
+    order = np.random.default_rng(seed).permutation(len(able))[: round(share * len(able))]
+    chosen = tuple(able[k].place for k in order)
+    harmed = {able[k].place: _harmed(kind, about, replace(able[k], chosen=chosen)) for k in order}
     done = iter([harmed.get(place, record) for place, record in enumerate(records)])
     return [next(done) if isinstance(row, Record) else row for row in rows]
 

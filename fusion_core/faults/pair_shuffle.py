@@ -7,12 +7,17 @@ from fusion_core.types import Record
 
 
 def shuffle(given: Injection) -> Record | None:
-    """Take image and audio, as far as the record has them, from one random other record that has other ones."""
+    """Take image and audio, as far as the record has them, from the next of the records that are mixed up.
+
+    All of them pass their media on in a ring; one that stands alone, or whose next has the same, takes a random one's.
+    """
     own = given.record
     held = tuple(m for m in ("image", "audio") if getattr(own, m) is not None)
     if not held or len(own.present()) < 2:
         return None
-    places = given.random.permutation(len(given.records))
+    at = given.chosen.index(given.place) if given.place in given.chosen else 0
+    ring = given.chosen[at + 1 :] + given.chosen[:at]
+    places = (*ring[:1], *given.random.permutation(len(given.records)))
     return with_media_of((given.records[place] for place in places), own, held)
 
 

@@ -60,7 +60,7 @@ def test_from_a_finding_to_a_record_its_cause_and_back_without_losing_the_place(
     assert 0 < few < len(blank["record_ids"])
     assert "cause=image+missing" in page.url
     assert "since=2026-10-06" in page.url
-    page.locator(".st-key-triage-rows canvas").first.click(position={"x": 20, "y": 60})
+    page.locator(".st-key-triage-rows .dvn-scroller").first.click(position={"x": 20, "y": 60})
     inspect = page.get_by_role("button", name="Why? Inspect")
     inspect.wait_for()
     assert page.locator(".st-key-log-row audio").count() == 1

@@ -110,12 +110,25 @@ def test_a_wrong_rate_plays_at_another_speed_under_the_same_header(records):
 
 
 def test_what_is_stale_is_of_the_record_before(records):
-    done = inject(records, "pair.stale")
-    assert not done[0].meta["fault"]
-    assert [r.audio.sha256 for r in done[1:]] == [r.audio.sha256 for r in records[:-1]]
-    both = inject(records, "pair.duplicate")
-    assert [r.image.sha256 for r in both[1:]] == [r.image.sha256 for r in records[:-1]]
-    assert [r.text for r in both] == [r.text for r in records]
+    for kind, held in (("pair.stale", ("audio",)), ("pair.duplicate", ("image", "audio"))):
+        done = inject(records, kind, share=0.5, seed=3)
+        last = records[0]
+        assert not done[0].meta["fault"]
+        for before, after in zip(records, done, strict=True):
+            source = last if after.meta["fault"] else before
+            assert [getattr(after, m).sha256 for m in held] == [getattr(source, m).sha256 for m in held]
+            last = source  # a record sends again what the last one left alone sent: it is twice in the set
+        assert [r.text for r in done] == [r.text for r in records]
+    stuck = inject(records, "pair.stale")
+    assert {r.audio.sha256 for r in stuck} == {records[0].audio.sha256}
+
+
+def test_mixed_up_records_pass_their_media_on_in_a_ring(records):
+    done = inject(records, "pair.shuffle", seed=2)
+    assert sorted(r.image.sha256 for r in done) == sorted(r.image.sha256 for r in records)
+    assert all(b.image.sha256 != a.image.sha256 for b, a in zip(records, done, strict=True))
+    by_image = {r.image.sha256: r.audio.sha256 for r in records}
+    assert all(by_image[r.image.sha256] == r.audio.sha256 for r in done)
 
 
 def test_a_share_is_of_those_that_can_be_harmed():
