@@ -106,6 +106,7 @@ def build_production(out: Path) -> None:
         sweep(bundle, Path(folder) / PRODUCTION, log_folder, "feedback", say=log.info)
     compact(log_folder, "feedback")
     diagnose_log(load(bundle), bundle, log_folder, "feedback", _say)
+    (out / f"{PRODUCTION}_NOTICE.md").write_text(production.TERMS, "utf-8")
     (out / f"{PRODUCTION}_truth.json").write_text(json.dumps(truth, indent=1) + "\n", "utf-8")
 
 

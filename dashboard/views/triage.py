@@ -92,7 +92,14 @@ def ranked(findings: Sequence[Finding]) -> list[Finding]:
 def finding_title(found: Finding) -> str:
     """Return a finding's cause and lift, as Markdown."""
     name = "wrong answers" if found.rule == "errors" else cause_words(f"{found.modality} {found.fault}")
-    return f"**{markdown_safe(name)}**" + (f" · ×{found.lift:.1f}" if found.lift is not None else "")
+    return f"**{markdown_safe(name)}**{_times(found.lift)}"
+
+
+def _times(lift: float | None) -> str:
+    """Return how many times commoner something is; beyond a hundred it is a matter of a single record elsewhere."""
+    if lift is None:
+        return ""
+    return f" · ×{lift:.1f}" if lift < 100 else " · over ×100"
 
 
 def finding_caption(found: Finding) -> str:

@@ -63,7 +63,7 @@ class Incident:
 INCIDENTS = (
     Incident("sample_rate", "audio", "out_of_domain", "app", "android 5.3", date(2026, 9, 15), None,
              "App android 5.3 records at 24 kHz and writes 16 kHz into the header: notes play a third slower."),
-    Incident("stale_notes", "audio", "duplicated", "channel", "kiosk", date(2026, 9, 24), date(2026, 10, 11),
+    Incident("stale_notes", "audio", "duplicated", "app", "kiosk 1.4", date(2026, 9, 24), date(2026, 10, 11),
              "A cache in the kiosks is stuck: most send the voice note of the customer before again."),
     Incident("language", "text", "out_of_domain", "market", "ch", date(2026, 9, 30), None,
              "The site of market ch changed its language: most of its customers write German."),

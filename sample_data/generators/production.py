@@ -39,6 +39,19 @@ SHARE_OF_STALE = 0.65  # of a kiosk's notes while its cache is stuck
 ACCIDENTS = ("text truncated", "image corrupted", "audio missing")
 
 
+TERMS = """\
+# The production log: what this is and under which terms
+
+Made by `sample_data/generators/production.py`; rebuild: `python -m sample_data.make --only production`.
+
+- **Nothing of it happened.** Customers, times, releases, markets and incidents are invented; the answers are those of
+  the bundle `feedback`. `production_truth.json` says which records met which incident, and which single accidents
+  were put in besides.
+- Sentences, emoji art (Twemoji, CC BY 4.0; from 2.1.0 on Noto Emoji, Apache-2.0), voices and their terms are those of
+  `feedback/NOTICE.md`, test sentences only; the German sentences were written for this log (Apache-2.0).
+"""
+
+
 @dataclass(frozen=True)
 class _Case:
     """One prediction to be: what was sent, when and from where, and what happened to it on the way."""
