@@ -11,7 +11,9 @@ import pandas as pd
 
 from dashboard import log_session, state
 from dashboard.options import Workplace
+from dashboard.views import charts
 from dashboard.views.asked import Asked
+from dashboard.views.triage import named_causes
 from fusion_core.log.asking import Filter
 from fusion_core.log.diagnosed import Diagnosed
 from fusion_core.log.schema import Run, SliceKind
@@ -60,6 +62,11 @@ class Desk:
         """The timeline of all rows under the filters, right answers too, whatever cause and days are asked for."""
         found: pd.DataFrame = self.ask("timeline", self.asked.everywhere().all_rows())
         return found
+
+    @cached_property
+    def colours(self) -> Mapping[str, str]:
+        """The colour of every cause, in words, that a finding names."""
+        return charts.cause_colours(named_causes(self.diagnosed.findings if self.diagnosed else ()))
 
     @property
     def failing(self) -> str:

@@ -19,7 +19,6 @@ from dashboard.views.triage import (
     first_days,
     head,
     head_html,
-    leading,
     ranked,
 )
 from fusion_core.words import cause_words
@@ -41,14 +40,13 @@ def head_card(desk: Desk) -> None:
 
 def timeline_card(desk: Desk) -> None:
     """Show rows per day by cause, with the first days of releases; a span that is drawn becomes a filter."""
-    counts = cause_counts(desk.ask("cause_timeline", desk.asked.everywhere()))
-    colours = charts.cause_colours(leading(desk.ask("by_cause", desk.asked.everywhere())))
+    chosen = cause_words(desk.asked.cause) if desk.asked.cause else ""
+    counts = cause_counts(desk.ask("cause_timeline", desk.asked.everywhere()), {*desk.colours, chosen})
     st.markdown(f"**When did it start?** :small[:gray[{desk.failing} per day by cause; dotted lines are releases]]")
     if counts.empty:
         st.caption("No row with a time is among those asked for.")
         return
-    chosen = cause_words(desk.asked.cause) if desk.asked.cause else ""
-    figure = charts.timeline(counts, colours, first_days(desk.days), chosen, desk.failing)
+    figure = charts.timeline(counts, desk.colours, first_days(desk.days), chosen, desk.failing)
     key = f"timeline {desk.turn}"
     st.plotly_chart(figure, key=key, on_select=partial(_span_chosen, desk, key), selection_mode=("box",))
     st.caption("Draw a box over days to see only those." + ("" if desk.diagnosed else f" {NO_DIAGNOSIS}"))
@@ -76,8 +74,8 @@ def findings_card(desk: Desk) -> None:
         "Findings",
         [-1, *range(len(found))],
         0 if at is None else at + 1,
-        format_func=lambda k: EVERYTHING if k < 0 else finding_title(found[k]),
-        captions=["all causes, slices and days", *map(finding_caption, found)],
+        format_func=lambda k: EVERYTHING if k < 0 else finding_title(found[k], desk.colours),
+        captions=["all causes, slices and days", *(finding_caption(one, k == at) for k, one in enumerate(found))],
         label_visibility="collapsed",
         key=key,
         on_change=lambda: desk.change(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard.desk import SLICED, Desk, OpenRecord, selection
 from dashboard.views import charts
-from dashboard.views.triage import confusion_table, leading, slice_table
+from dashboard.views.triage import confusion_table, slice_table
 from fusion_core.words import cause_words
 
 
@@ -29,7 +29,6 @@ def _map(desk: Desk, open_record: OpenRecord) -> None:
         st.caption("None of the rows asked for is on the map: it is drawn when a log is diagnosed, of its failures.")
         return
     groups = points.loc[points["cluster"] >= 0, "cluster"].nunique()
-    colours = charts.cause_colours(leading(desk.ask("by_cause", desk.asked.everywhere())))
     points["cause"] = [cause_words(cause) for cause in points["cause"]]
     key = f"map {desk.turn}"
 
@@ -38,7 +37,7 @@ def _map(desk: Desk, open_record: OpenRecord) -> None:
         if ids:
             open_record(ids[0])
 
-    figure = charts.failure_map(points, colours, cause_words(desk.asked.cause) if desk.asked.cause else "")
+    figure = charts.failure_map(points, desk.colours, cause_words(desk.asked.cause) if desk.asked.cause else "")
     st.plotly_chart(figure, key=key, on_select=clicked, selection_mode=("points",))
     st.caption(
         f"{len(points):,} failures, each near those that the modalities drove alike (t-SNE of contributions and fused "

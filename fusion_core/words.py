@@ -142,9 +142,12 @@ def ledger_caption(account: Ledger, players: int) -> str:
     return f"Exact Shapley over {coalitions}, {removal}{spread}; interactions are already inside the contributions."
 
 
+NOT_EXPLAINED = "not explained"
+
+
 def cause_words(cause: str) -> str:
     """Return a cause, "<modality> <fault>", as it is said: "image · out of domain"."""
     if cause == "none none":
-        return "not explained"
+        return NOT_EXPLAINED
     modality, _, fault = cause.partition(" ")
     return f"{modality} · {fault.replace('_', ' ')}" if fault and cause != "not diagnosed" else cause

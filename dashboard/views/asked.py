@@ -23,6 +23,8 @@ ORDERS = {
 }
 PER_PAGE = 25
 NEVER = "none none"
+#: Rules that say something of many records and of none of them alone.
+OF_MANY = ("unexplained", "disagreement", "dominance", "calibration", "drift")
 
 
 @dataclass(frozen=True)
@@ -95,11 +97,10 @@ class Asked:
         return replace(self, rows="all", page=0)
 
     def follow(self, found: Finding) -> Asked:
-        """Return what shows the records of a finding."""
-        named = found.rule not in ("pair_disagreement", "errors", "drift")
+        """Return what shows the records of a finding: those with its cause, or, where it is one of many, without any."""
         return replace(
             self,
-            cause=f"{found.modality} {found.fault}" if named else "",
+            cause=f"{found.modality} {found.fault}" if found.rule not in OF_MANY else NEVER,
             where=dict(found.slice),
             since=_day(found.since or ""),
             until=_day(found.until or ""),

@@ -9,15 +9,21 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from fusion_core.words import NOT_EXPLAINED
+
 #: One colour per cause in the order of its rank; readable on both grounds and told apart by the colour-blind.
 CAUSE_COLOURS = ("#2f6bd8", "#dd7415", "#12805a", "#8b5cc7", "#b8860b", "#0e8ba0", "#c2557a", "#6b7f2a")
-UNEXPLAINED = "#98a2b3"
+UNEXPLAINED, OTHERS = "#98a2b3", "#c6ccd6"
 HEIGHT = 300
 
 
 def cause_colours(causes: Sequence[str]) -> dict[str, str]:
-    """Give each cause its colour, by rank."""
-    return {cause: CAUSE_COLOURS[place % len(CAUSE_COLOURS)] for place, cause in enumerate(causes)}
+    """Give each cause its colour, by rank; what is beyond the last one is drawn as the other causes are."""
+    return dict(zip(dict.fromkeys(causes), CAUSE_COLOURS, strict=False))
+
+
+def _colour(cause: str, colours: Mapping[str, str]) -> str:
+    return colours.get(cause, UNEXPLAINED if cause == NOT_EXPLAINED else OTHERS)
 
 
 def _plain(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
@@ -41,10 +47,11 @@ def timeline(
 ) -> go.Figure:
     """Draw rows per day, stacked by cause; dashed lines are releases.
 
-    counts: columns day, cause, rows; a cause without a colour is one not explained and lies at the bottom.
+    counts: columns day, cause, rows; what is not explained lies at the bottom, causes without a colour above it.
     """
     figure = go.Figure()
-    order = [cause for cause in counts["cause"].unique() if cause not in colours] + list(colours)
+    plain = [cause for cause in counts["cause"].unique() if cause not in colours]
+    order = [*sorted(plain, key=lambda cause: cause != NOT_EXPLAINED), *colours]
     for cause in order:
         own = counts[counts["cause"] == cause]
         if own.empty:
@@ -53,7 +60,7 @@ def timeline(
             x=own["day"],
             y=own["rows"],
             name=cause,
-            marker={"color": colours.get(cause, UNEXPLAINED), "opacity": 1.0 if chosen in ("", cause) else 0.3},
+            marker={"color": _colour(cause, colours), "opacity": 1.0 if chosen in ("", cause) else 0.3},
             hovertemplate=f"%{{x|%d %b}}: %{{y}} {unit}, {cause}<extra></extra>",
         )
     for day, name in releases:
@@ -81,7 +88,7 @@ def failure_map(points: pd.DataFrame, colours: Mapping[str, str], chosen: str) -
             name=cause,
             customdata=np.column_stack([own["id"], own["said"]]),
             marker={
-                "color": colours.get(cause, UNEXPLAINED),
+                "color": _colour(cause, colours),
                 "size": 7,
                 "opacity": 0.8 if chosen in ("", cause) else 0.15,
                 "line": {"width": 0},

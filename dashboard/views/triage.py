@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -15,10 +15,12 @@ from dashboard.views.escape import markdown_safe
 from fusion_core.intervals import wilson
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Finding
-from fusion_core.words import cause_words
+from fusion_core.words import NOT_EXPLAINED, cause_words
 
 LATELY = 7  # days
 UNEXPLAINED = ("none none", "not diagnosed")
+PLAIN = (NOT_EXPLAINED, "not diagnosed")
+OTHER_CAUSES = "another cause"
 DRIFTS = ("drift",)
 
 
@@ -86,13 +88,14 @@ def _signed(value: float) -> str:
 def ranked(findings: Sequence[Finding]) -> list[Finding]:
     """Return findings that name records, those that are commonest against all others first, then the wrong answers."""
     named = [found for found in findings if found.rule not in DRIFTS]
-    return sorted(named, key=lambda f: (f.rule == "errors", -(f.lift or 0.0)))
+    return sorted(named, key=lambda f: (f.fault == "none", -(f.lift or 0.0)))
 
 
-def finding_title(found: Finding) -> str:
-    """Return a finding's cause and lift, as Markdown."""
-    name = "wrong answers" if found.rule == "errors" else cause_words(f"{found.modality} {found.fault}")
-    return f"**{markdown_safe(name)}**{_times(found.lift)}"
+def finding_title(found: Finding, colours: Mapping[str, str]) -> str:
+    """Return a finding's colour, cause and lift, as Markdown."""
+    name = "wrong answers" if found.fault == "none" else cause_words(f"{found.modality} {found.fault}")
+    swatch = f':color[■]{{foreground="{colours[name]}"}} ' if name in colours else ""
+    return f"{swatch}**{markdown_safe(name)}**{_times(found.lift)}"
 
 
 def _times(lift: float | None) -> str:
@@ -102,9 +105,9 @@ def _times(lift: float | None) -> str:
     return f" · ×{lift:.1f}" if lift < 100 else " · over ×100"
 
 
-def finding_caption(found: Finding) -> str:
-    """Return a finding's sentence and what to do, as Markdown."""
-    return f"{markdown_safe(found.message)} {markdown_safe(found.advice)}"
+def finding_caption(found: Finding, chosen: bool) -> str:
+    """Return a finding's sentence, of the chosen one with what to do, as Markdown."""
+    return markdown_safe(found.message) + (f" {markdown_safe(found.advice)}" if chosen else "")
 
 
 def drift_lines(findings: Sequence[Finding]) -> list[str]:
@@ -124,15 +127,20 @@ def first_days(timeline: pd.DataFrame) -> list[tuple[date, str]]:
     return [(day, name) for day, name in days if day > days[0][0]][:12]
 
 
-def cause_counts(counts: pd.DataFrame) -> pd.DataFrame:
-    """Return a timeline of causes as the chart takes it: day, cause in words, rows."""
+def cause_counts(counts: pd.DataFrame, kept: Collection[str]) -> pd.DataFrame:
+    """Return a timeline of causes as the chart takes it: day, cause in words, rows.
+
+    kept: causes with a colour, and the one that was asked for; the others are one.
+    """
     named = [cause_words(cause) for cause in counts["cause"]]
-    return pd.DataFrame({"day": counts["bucket"], "cause": named, "rows": counts["rows"]})
+    named = [name if name in kept or name in PLAIN else OTHER_CAUSES for name in named]
+    table = pd.DataFrame({"day": counts["bucket"], "cause": named, "rows": counts["rows"]})
+    return table.groupby(["day", "cause"], as_index=False)["rows"].sum()
 
 
-def leading(causes: pd.DataFrame) -> list[str]:
-    """Return the causes there are, in words, most rows first; what was not explained is none."""
-    return [cause_words(cause) for cause in causes["cause"] if cause not in UNEXPLAINED]
+def named_causes(findings: Sequence[Finding]) -> list[str]:
+    """Return the causes that findings name, in words, in the order they are shown."""
+    return [cause_words(f"{f.modality} {f.fault}") for f in ranked(findings) if f.fault != "none"]
 
 
 def confusion_table(counts: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:

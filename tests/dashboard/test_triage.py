@@ -170,8 +170,8 @@ def test_what_is_asked_is_what_the_log_is_asked(log):
 
 
 def test_no_markup_of_data_works():
-    assert "<b>" not in finding_caption(BLANK).replace("\\<b\\>", "")
-    assert finding_title(BLANK) == "**image · missing** · ×40.0"
+    assert "<b>" not in finding_caption(BLANK, True).replace("\\<b\\>", "")
+    assert finding_title(BLANK, {}) == "**image · missing** · ×40.0"
     page = head_html(Head(10, 5, 3, 2, (3, 4), (5, 6), 0.05), "<i>")
     assert "<i>" not in page
 
