@@ -97,7 +97,7 @@ class Asked:
         return replace(self, rows="all", page=0)
 
     def follow(self, found: Finding) -> Asked:
-        """Return what shows the records of a finding: those with its cause, or, where it is one of many, without any."""
+        """Return what shows the records of a finding: those with its cause; where it is one of many, without any."""
         return replace(
             self,
             cause=f"{found.modality} {found.fault}" if found.rule not in OF_MANY else NEVER,

@@ -8,23 +8,30 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date, datetime, timedelta
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from fusion_core.bundle import load
+from fusion_core.diagnose.logged import logged_records
 from fusion_core.diagnose.look import look
+from fusion_core.diagnose.population import findings
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.reference_file import load_reference
+from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.rules import rule
-from fusion_core.diagnose.run import case_of
+from fusion_core.diagnose.run import Examined, case_of, examine_rows
 from fusion_core.diagnose.signals import measure
+from fusion_core.log.store import Store
 from fusion_core.model import FusedModel
 from fusion_core.reading.records import read
 from fusion_core.types import Record
 from tests.conftest import SAMPLES
 
 PAIRS = 250
+CLEAN, MIXED, DRAWS = 600, 60, 20
+FIRST, DAYS, ONSET = date(2026, 1, 1), 56, 40
 FALSE_ALARMS = 0.05
 
 
@@ -109,17 +116,51 @@ def ceiling() -> None:
     line("`feedback`, an oracle of every modality's class", area, error, len(rows), found)
 
 
+def among_many() -> None:
+    """Print how often 60 mixed-up records in one of four slices, from day 40 of 56 on, are found: slice and day."""
+    bundle = SAMPLES / "bundles" / "feedback"
+    model, reference = load(bundle), load_reference(bundle)
+    truth = json.loads((SAMPLES / "production_truth.json").read_text("utf-8"))
+    met = {id for entry in truth["incidents"] for id in entry["record_ids"]} | set(truth["accidents"])
+    with Store(SAMPLES / "production", "feedback") as store:
+        every = [record for record, _ in logged_records(store, reference.strategy) if isinstance(record, Record)]
+    clean = [record for record in every if record.id not in met][:CLEAN]
+    ring = [replace(a, id=f"m{k}", image=b.image, audio=b.audio)
+            for k, (a, b) in enumerate(zip(clean[:MIXED], [*clean[1:MIXED], clean[0]], strict=True))]  # fmt: skip
+    seen = [
+        one.row() for one in examine_rows(model, reference, [*clean, *ring], repair=False) if isinstance(one, Examined)
+    ]
+    for labels in (True, False):
+        slices, days = 0, 0
+        for draw in range(DRAWS):
+            found = [f for f in findings(_dealt(seen, draw, labels), reference) if f.fault == "mismatched"]
+            right = [f for f in found if f.slice == {"slice": "a"}]
+            slices += bool(right)
+            days += any(f.since and abs((date.fromisoformat(f.since) - FIRST).days - ONSET) <= 1 for f in right)
+        what = f"`feedback`, {MIXED} mixed-up records in a slice, {'with' if labels else 'without'} labels"
+        told = f"right slice in {slices} of {DRAWS} draws, and right day within one in {days}"
+        print(f"| {what} | {told} | {len(seen):,} |", flush=True)
+
+
+def _dealt(rows: Sequence[Row], draw: int, labels: bool) -> list[Row]:
+    """Return the rows on random days and in random slices, the mixed-up ones alone in slice a from their day on."""
+    random = np.random.default_rng(draw)
+    dealt = []
+    for row in rows:
+        mixed = row.id.startswith("m")
+        place = "a" if mixed else "abcd"[random.integers(4)]
+        day = int(random.integers(ONSET, DAYS) if mixed else random.integers(ONSET if place == "a" else DAYS))
+        time = datetime(FIRST.year, FIRST.month, FIRST.day, 12) + timedelta(days=day)
+        known = row.correct if labels and random.random() < 0.75 else None
+        dealt.append(replace(row, timestamp=time, columns={"slice": place}, correct=known))
+    return dealt
+
+
 def main() -> None:
     print("| what | how well it is told | records |\n|---|---|---|")
     one_record_at_a_time()
     ceiling()
-    bundle = SAMPLES / "bundles" / "feedback"
-    model, reference = load(bundle), load_reference(bundle)
-    records = read(SAMPLES / "feedback" / "test").records
-    other = np.random.default_rng(2).permutation(len(records))
-    mixed = [replace(r, image=records[o].image, audio=records[o].audio) for r, o in zip(records, other, strict=True)]
-    area, error = auc(*(raw(model, reference, "pair_mismatch", each) for each in (mixed, list(records))))
-    line("`feedback`, image and audio of another record", area, error, len(records))
+    among_many()
 
 
 if __name__ == "__main__":
