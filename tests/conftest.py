@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = "1"  # workers share the cores; children must add up in the same order as they do
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from fusion_core.model import Background, Fitted, FusedModel
 from fusion_core.types import MODALITIES, Tokens
 
 ROOT = Path(__file__).resolve().parents[1]
+LONGEST = ("truth", "test_samples.py", "test_sweep.py")
 SAMPLES = ROOT / "sample_data"
 SPECS = {
     "text": TokenSpec(12, "words", raw=6),
@@ -27,14 +30,9 @@ LENGTHS = {"text": 5, "image": 9, "audio": 4}
 CLASSES = ("no", "maybe", "yes")
 
 
-def pytest_configure(config):
-    """Under xdist the workers share the cores: one thread each."""
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        torch.set_num_threads(1)
-
-
 def pytest_collection_modifyitems(items):
-    """Keep what shares fitted models on one worker: a file, and all of `truth`."""
+    """Keep what shares fitted models on one worker: a file, and all of `truth`; what takes longest begins first."""
+    items.sort(key=lambda item: not any(name in item.path.parts for name in LONGEST))
     for item in items:
         place = item.path.relative_to(ROOT).parts
         item.add_marker(pytest.mark.xdist_group("truth" if "truth" in place else "/".join(place)))

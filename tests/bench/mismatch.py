@@ -131,14 +131,15 @@ def among_many() -> None:
         one.row() for one in examine_rows(model, reference, [*clean, *ring], repair=False) if isinstance(one, Examined)
     ]
     for labels in (True, False):
-        slices, days = 0, 0
+        slices, off = 0, []
         for draw in range(DRAWS):
             found = [f for f in findings(_dealt(seen, draw, labels), reference) if f.fault == "mismatched"]
             right = [f for f in found if f.slice == {"slice": "a"}]
             slices += bool(right)
-            days += any(f.since and abs((date.fromisoformat(f.since) - FIRST).days - ONSET) <= 1 for f in right)
+            off += [abs((date.fromisoformat(f.since) - FIRST).days - ONSET) for f in right if f.since]
         what = f"`feedback`, {MIXED} mixed-up records in a slice, {'with' if labels else 'without'} labels"
-        told = f"right slice in {slices} of {DRAWS} draws, and right day within one in {days}"
+        days = ", ".join(f"within {n} in {sum(d <= n for d in off)}" for n in (1, 3))
+        told = f"right slice in {slices} of {DRAWS} draws; first day {days}"
         print(f"| {what} | {told} | {len(seen):,} |", flush=True)
 
 

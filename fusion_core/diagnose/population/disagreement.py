@@ -1,13 +1,13 @@
-"""Mismatched pairs without labels: where a modality's own answer differs from the others' more than elsewhere."""
+"""Mismatched pairs: where a modality's own answer differs from the others' more than elsewhere, labelled or not."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import mannwhitneyu, norm, rankdata
 
-from fusion_core.diagnose.population.pockets import Event, finding, pocket_of, population
+from fusion_core.diagnose.population.pockets import SIGNIFICANT, Event, finding, pocket_of, population
 from fusion_core.diagnose.population.quiet import ADVICE, QUIET, names_of, odd_one
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
@@ -18,15 +18,19 @@ HIGH = 0.80  # quantile of the clean records from which a disagreement counts in
 
 @population("disagreement")
 def disagreement(rows: Sequence[Row], reference: Reference) -> list[Finding]:
-    """Return where modalities, each in domain, disagree more than elsewhere, by the signal that tells it best."""
+    """Return where modalities, each in domain, disagree more than elsewhere, by the signal that tells it best.
+
+    Wrong answers are evidence too, as far as there are labels: both are scanned as one number.
+    """
     found = []
-    for name in names_of(reference):
+    names = names_of(reference)
+    for name in names:
         quiet = [r for r in rows if r.fault in QUIET and name in r.signals]
         if not quiet:
             continue
         values = np.array([r.signals[name] for r in quiet])
-        where = pocket_of(quiet, rankdata(values) / len(values))
-        if where is None:
+        where = pocket_of(quiet, _normal_scores(values) + _errors(quiet))
+        if where is None or not _higher(values, where.rows):
             continue
         limit = float(np.interp(HIGH, np.linspace(0, 1, 41), reference.spreads[name].quantiles))
         what = f"{odd_one(name).capitalize()}, each in domain,"
@@ -34,3 +38,22 @@ def disagreement(rows: Sequence[Row], reference: Reference) -> list[Finding]:
         if (one := finding(event, where)) is not None:
             found.append((where.gain, one))
     return [max(found, key=lambda pair: pair[0])[1]] if found else []
+
+
+def _normal_scores(values: np.ndarray) -> np.ndarray:
+    """Return values as normal scores of their ranks, mean 0 and spread 1, whatever their distribution."""
+    return np.asarray(norm.ppf((rankdata(values) - 0.5) / len(values)))
+
+
+def _errors(rows: Sequence[Row]) -> np.ndarray:
+    """Return 1 for a wrong answer and 0 for a right one, as mean 0 and spread 1; 0 for a row without a label."""
+    wrong = np.array([np.nan if r.correct is None else float(not r.correct) for r in rows])
+    known = wrong[~np.isnan(wrong)]
+    if not len(known) or not known.std():
+        return np.zeros(len(rows))
+    return np.nan_to_num((wrong - known.mean()) / known.std())
+
+
+def _higher(values: np.ndarray, inside: np.ndarray) -> bool:
+    """Return whether the disagreement is higher inside by itself: errors alone are no mismatch."""
+    return float(mannwhitneyu(values[inside], values[~inside], alternative="greater").pvalue) <= SIGNIFICANT
