@@ -13,6 +13,7 @@ LINK = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
     "map", "method", "against", "beside", "run", "cause", "where", "since", "until", "rows", "search", "order", "page",
 )  # fmt: skip
+SCREENS = ("triage", "inspect", "present")
 OF_A_RECORD = LINK[:-9]  # what the screens of one record put into a link; the rest is Triage's
 BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
@@ -80,8 +81,9 @@ def arrival() -> str:
     """Return the screen that a link leads a new session to: once, so that leaving it again stays possible."""
     first = recall("arrived") is None
     remember("arrived", True)
-    of_a_record = any(name in st.query_params for name in OF_A_RECORD)
-    asked = str(st.query_params.get("screen", "inspect" if of_a_record else ""))
+    asked = str(st.query_params.get("screen", ""))
+    if asked not in SCREENS:
+        asked = "inspect" if any(name in st.query_params for name in OF_A_RECORD) else ""
     return asked if first else ""
 
 

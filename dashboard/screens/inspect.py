@@ -27,10 +27,10 @@ def render(triage: Callable[[], None]) -> None:
     if not places:
         return
     try:
-        _screen(places)
-        if state.recall("to triage"):
-            state.remember("to triage", None)
+        if state.recall("leaving"):
+            state.remember("leaving", None)
             triage()
+        _screen(places)
     except FusionError as error:
         st.error(markdown_safe(str(error)))
 
@@ -106,7 +106,7 @@ def _whose(opened: OpenSet) -> str | None:
 
 
 def _back_to_triage() -> None:
-    state.remember("to triage", True)
+    state.remember("leaving", True)
 
 
 def _offer_answers(place: Workplace, opened: OpenSet) -> None:

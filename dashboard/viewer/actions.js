@@ -20,23 +20,27 @@ const USUAL = { seam: "fusion", direction: "both", map: "raw", method: "integrat
 
 function linkTo(board) {
   const url = new URL(window.location.href);
+  url.pathname = url.pathname.replace(/(inspect|present)\/?$/, ""); // a screen is named by its part, and found at the root
   const parts = { ...board.data.link, screen: board.data.presenting ? "present" : "inspect", ...board.selection() };
   for (const [name, usual] of Object.entries(USUAL)) if (parts[name] === usual) parts[name] = "";
   for (const [name, value] of Object.entries(parts)) value ? url.searchParams.set(name, value) : url.searchParams.delete(name);
   return url.href;
 }
 
+// An upload is seen only where it was made; the operator's log and records are seen by all.
+const isPrivate = (board) => Boolean(board.data.link.set) && board.data.link.set !== "log";
+
 async function copyLink(board) {
   const [button, box] = [board.root.querySelector(".copy"), board.root.querySelector(".linkbox")];
   const link = linkTo(board);
   try {
     await navigator.clipboard.writeText(link);
-    button.textContent = board.data.link.set ? "Copied: opens in this browser only" : "Link copied";
+    button.textContent = isPrivate(board) ? "Copied: opens in this browser only" : "Link copied";
     setTimeout(() => (button.textContent = "Copy link"), 2500);
   } catch {
     // Browsers allow the clipboard on secure addresses only: show the link to be copied by hand.
     box.hidden = false;
-    box.querySelector(".caption").textContent = board.data.link.set ? "Opens in this browser only." : "";
+    box.querySelector(".caption").textContent = isPrivate(board) ? "Opens in this browser only." : "";
     const field = box.querySelector("input");
     field.value = link;
     field.focus();

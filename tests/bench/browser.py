@@ -28,7 +28,7 @@ def opened(browser: Browser, address: str) -> tuple[Page, float]:
     page.set_default_timeout(120_000)
     page.add_init_script(path=SWAP)
     started = time.perf_counter()
-    page.goto(f"{address}/inspect?strategy=late")
+    page.goto(f"{address}/?screen=inspect&strategy=late")
     page.wait_for_selector('[data-testid="headline"]')
     seconds = time.perf_counter() - started
     page.wait_for_selector(".board[data-complete=true]")

@@ -63,7 +63,7 @@ def took(page: Page, act: Callable[[], object]) -> float:
 def actions(page: Page, number: int) -> dict[str, Callable[[], object]]:
     """Return what is done in one round, each time with another value."""
     rows = page.locator(".st-key-filters [data-testid=stButtonGroup] button")
-    found = page.locator(".st-key-triage-findings label:has(input)")
+    found = page.locator(".st-key-triage-findings [data-testid=stRadioOption]")
     order = ("oldest", "most confident", "least confident", "newest")[number % 4]
 
     def sort() -> None:

@@ -42,7 +42,7 @@ class Visit:
 
     def open(self, path: str = "") -> Page:
         """Open a link, or Inspect: the address alone leads to Triage."""
-        self.page.goto(self.address + (path or "/inspect"))
+        self.page.goto(self.address + (path or "/?screen=inspect"))
         return self.settle()
 
     def triage(self, path: str = "/") -> Page:
