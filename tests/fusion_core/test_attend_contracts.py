@@ -54,7 +54,7 @@ def test_both_kinds_of_strategy_are_walked():
     assert {"late", "concat"} <= set(WITHOUT)
 
 
-@pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
+@pytest.mark.parametrize("kept", PATTERNS, ids=lambda kept: "+".join(sorted(kept)))
 def test_scores_are_finite_and_of_the_modalities_present_alone(model, kept):
     found = attention_scores(model, only(random_tokens(1), kept), "mine", 1)
     assert {"rollout", "relevancy"} <= {f.method for f in found} <= {"raw", "rollout", "relevancy"}
@@ -65,7 +65,7 @@ def test_scores_are_finite_and_of_the_modalities_present_alone(model, kept):
     assert "raw" in {f.method for f in found} or len(kept) == 1
 
 
-@pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
+@pytest.mark.parametrize("kept", PATTERNS, ids=lambda kept: "+".join(sorted(kept)))
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e6])
 def test_values_of_an_absent_modality_cannot_change_a_score(model, kept, garbage):
     tokens = only(random_tokens(1), kept)
@@ -94,7 +94,7 @@ def test_padding_scores_nothing_and_changes_nothing(model):
             assert b.shares[m].density == pytest.approx(a.shares[m].density, abs=1e-6)
 
 
-@pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
+@pytest.mark.parametrize("kept", PATTERNS, ids=lambda kept: "+".join(sorted(kept)))
 def test_rollout_rows_add_up_to_one(model, kept):
     with torch.no_grad(), capture() as tape:
         model.fuse(only(random_tokens(1), kept), "mine")

@@ -29,7 +29,7 @@ def head(request):
     return tiny_head(request.param)
 
 
-@pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
+@pytest.mark.parametrize("kept", PATTERNS, ids=lambda kept: "+".join(sorted(kept)))
 @pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e6])
 def test_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept, garbage):
     tokens = only(random_tokens(3), kept)
@@ -42,7 +42,7 @@ def test_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept, gar
     assert torch.equal(before.fused, after.fused)
 
 
-@pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
+@pytest.mark.parametrize("kept", PATTERNS, ids=lambda kept: "+".join(sorted(kept)))
 def test_random_values_of_an_absent_modality_cannot_change_a_single_bit(head, kept):
     tokens = only(random_tokens(3, seed=1), kept)
     other = random_tokens(3, seed=2)
@@ -50,7 +50,7 @@ def test_random_values_of_an_absent_modality_cannot_change_a_single_bit(head, ke
     assert torch.equal(head(tokens).logits, head(replaced).logits)
 
 
-@pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
+@pytest.mark.parametrize("kept", PATTERNS, ids=lambda kept: "+".join(sorted(kept)))
 def test_the_order_of_the_dictionary_does_not_matter(head, kept):
     tokens = only(random_tokens(3), kept)
     for order in (("audio", "image", "text"), ("image", "text", "audio")):
@@ -59,7 +59,7 @@ def test_the_order_of_the_dictionary_does_not_matter(head, kept):
         assert torch.equal(head(tokens).fused, other.fused)
 
 
-@pytest.mark.parametrize("kept", PATTERNS, ids="+".join)
+@pytest.mark.parametrize("kept", PATTERNS, ids=lambda kept: "+".join(sorted(kept)))
 def test_padding_does_not_matter(head, kept):
     tokens = only(random_tokens(2), kept)
     longer = {
