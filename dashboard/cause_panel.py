@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import log_session, session, state
+from dashboard import log_session, record_session, session, state
 from dashboard.inspection import Inspection
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
@@ -19,7 +19,7 @@ from fusion_core.types import Record
 
 def cause_panel(place: Workplace, opened: OpenSet, content: str, record: Record, found: Inspection) -> None:
     """Show the cause of the open record under the strategy that the model's reference was made with."""
-    parts = session.parts(opened, content)
+    parts = record_session.parts(opened, content)
     if "diagnosis" not in parts:
         parts["diagnosis"] = _diagnose(place, opened, record)
     said = parts["diagnosis"]

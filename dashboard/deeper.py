@@ -12,7 +12,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import session, state
+from dashboard import record_session, session, state
 from dashboard.inspection import Inspection
 from dashboard.options import Workplace
 from dashboard.turns import Turns
@@ -103,7 +103,7 @@ class Deeper:
         )
 
     def _changes(self) -> None:
-        parts = session.parts(self.opened, self.work.content)
+        parts = record_session.parts(self.opened, self.work.content)
         said = st.empty()
         if "changes" not in parts:
             with session.turns().take(lambda ahead: said.caption(waiting(ahead))), session.own_files(self.opened):

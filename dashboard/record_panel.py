@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard import session, state, viewer
+from dashboard import record_session, session, state, viewer
 from dashboard.cause_panel import cause_panel
 from dashboard.deeper import Deeper
 from dashboard.inspection import classes_left, content_key
@@ -82,10 +82,10 @@ def _show(
     meanwhile = st.empty()
     # A board that stands pales while it waits; before the first one a sentence says what is being done.
     if viewer.stands(BOARD):
-        found = session.inspection(folder, opened, record)
+        found = record_session.inspection(folder, opened, record)
     else:
         with meanwhile, st.spinner(TRACING):
-            found = session.inspection(folder, opened, record)
+            found = record_session.inspection(folder, opened, record)
     now = selection(loaded, record.id)
     left = classes_left(loaded, found)
     fills = state.fills(folder + key)
@@ -93,11 +93,11 @@ def _show(
     later, stage = Later(), ""
     if fills or state.noted(folder + key, "judge"):
         work = Work(folder, key, opened, found, meanwhile)
-        near = session.similar_records(folder, opened, record, found, compared) if fills and compared else None
+        near = record_session.similar_records(folder, opened, record, found, compared) if fills and compared else None
         later, stage = work.later(now, fills > 0, left[: fills * A_FEW], fills > 0 and fills * A_FEW >= len(left), near)
     stage = f"{fills} {compared and compared.key} {stage}"
     cards = [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
-    content = session.board_content(folder, key, stage, found, cards, later)
+    content = record_session.board_content(folder, key, stage, found, cards, later)
     around = {
         "presenting": presenting,
         "list": {"at": order.index(record.id) + 1, "of": len(order)},

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import gc
-import json
 import secrets
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from dashboard.inspection import Inspection, Training, content_key, glimpse, inspect_record, similar_to
+from dashboard.inspection import Training, content_key, glimpse
+from dashboard.jobs import Job, Jobs, Work
 from dashboard.options import Workplace, workplaces
 from dashboard.state import recall, remember
 from dashboard.turns import Turns
 from dashboard.uploads import File, OpenSet, Shelf, Upload, browser_of, nothing_read, one_record, readable_part
 from dashboard.uploads import record_set as checked_set
-from dashboard.views.board import Board, Later, StrategyCard, payload
-from dashboard.views.labels import LABELS
 from dashboard.views.similar import Glimpse
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
@@ -92,6 +89,21 @@ def training_glimpse(model_folder: str, folder: str, id: str) -> Glimpse:
 def turns() -> Turns:
     """Return the line in which heavy jobs of all sessions wait."""
     return Turns()
+
+
+@st.cache_resource(show_spinner=False)
+def _jobs() -> Jobs:
+    return Jobs(turns())
+
+
+def start_job(name: str, work: Work) -> Job:
+    """Start long work of this browser, unless its job of that name is under way."""
+    return _jobs().start(browser(), name, work)
+
+
+def job(name: str) -> Job | None:
+    """Return this browser's job of that name; None without one."""
+    return _jobs().find(browser(), name)
 
 
 # --- uploads: kept by the server, seen only by the browser that made them -------------------------------------------
@@ -217,78 +229,3 @@ def answered_set(place: Workplace, opened: OpenSet) -> OpenSet | None:
         if candidate is not None and answers(str(place.model), candidate)[1] is not None:
             return candidate
     return None
-
-
-# --- one record: of an upload kept for this session only, of the operator's records once for all sessions ------------
-
-
-@st.cache_resource(max_entries=24, scope="session", show_spinner=False)
-def _own_inspection(model_folder: str, key: str, _record: Record) -> Inspection:
-    return inspect_record(model(model_folder), _record)
-
-
-@st.cache_resource(max_entries=48, show_spinner=False)
-def _shared_inspection(model_folder: str, key: str, _record: Record) -> Inspection:
-    return inspect_record(model(model_folder), _record)
-
-
-def inspection(model_folder: str, opened: OpenSet, record: Record) -> Inspection:
-    """Trace a record under every strategy; raises RecordError when it cannot be read."""
-    inspected = _own_inspection if opened.upload else _shared_inspection
-    with own_files(opened):
-        return inspected(model_folder, content_key(record), record)
-
-
-@st.cache_resource(max_entries=8, scope="session", show_spinner=False)
-def _own_parts(content: str) -> dict[object, Any]:
-    return {}
-
-
-@st.cache_resource(max_entries=48, show_spinner=False)
-def _shared_parts(content: str) -> dict[object, Any]:
-    return {}
-
-
-def parts(opened: OpenSet, content: str) -> dict[object, Any]:
-    """Return what is worked out of a record so far, each part under its name, for more to be added."""
-    return (_own_parts if opened.upload else _shared_parts)(content)
-
-
-@st.cache_resource(max_entries=24, scope="session", show_spinner=False)
-def _similar_records(
-    model_folder: str, key: str, set_key: str, leave_out_id: str | None, _found: Inspection, _compared: OpenSet
-) -> dict[str, Any] | None:
-    table, index = answers(model_folder, _compared)
-    if index is None:
-        return None
-    return similar_to(model(model_folder), _found, index, table, _compared.records, leave_out_id)
-
-
-def similar_records(
-    model_folder: str, opened: OpenSet, record: Record, found: Inspection, compared: OpenSet
-) -> dict[str, Any] | None:
-    """Return the nearest records of an answered set under each strategy, itself left out where it is of that set."""
-    itself = record.id if compared.key == opened.key else None
-    with own_files(compared):
-        return _similar_records(model_folder, content_key(record), compared.key, itself, found, compared)
-
-
-@st.cache_resource(max_entries=12, scope="session", show_spinner=False)
-def board_content(
-    model_folder: str,
-    key: str,
-    stage: str,
-    _found: Inspection,
-    _cards: Sequence[StrategyCard],
-    _later: Later,
-) -> Board:
-    """Return what the board shows of an inspection, written out once; `stage` names how much of it is there."""
-    whole = payload(
-        _found.traces,
-        image=_found.image,
-        audio=_found.audio,
-        strategies=_cards,
-        labels=LABELS,
-        later=_later,
-    )
-    return Board(whole["revision"], whole["stage"], json.dumps(whole).encode())

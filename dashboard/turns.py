@@ -32,6 +32,11 @@ class Turns:
                 self._line.remove(ticket)
                 self._moved.notify_all()
 
+    def others_wait(self) -> bool:
+        """Return whether somebody waits behind the job that runs."""
+        with self._moved:
+            return len(self._line) > 1
+
     def _ahead(self, ticket: object) -> int:
         with self._moved:
             if self._line[0] is not ticket:

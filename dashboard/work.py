@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from streamlit.delta_generator import DeltaGenerator
 
-from dashboard import session, state
+from dashboard import record_session, session, state
 from dashboard.explaining import (
     NOTHING_MORE,
     SLOW,
@@ -162,7 +162,7 @@ class Work:
 
         Not a cached function: while it waits for its turn it says so on the screen, which a cache would say again.
         """
-        done = session.parts(self.opened, self.content)
+        done = record_session.parts(self.opened, self.content)
         if (name, part) not in done:
             with session.turns().take(said or self._silent):
                 if (name, part) not in done:  # another session may have been ahead with the same

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from dashboard import session
+from dashboard import record_session
 from fusion_core.types import Record
 
 MARKER = "only-mine-7f3a"
@@ -16,15 +16,15 @@ def look(browser: str, upload: bool, id: str) -> None:
     import streamlit as st
     from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-    from dashboard import session
+    from dashboard import record_session
     from dashboard.uploads import OpenSet
     from fusion_core.reading.records import RecordSet
     from fusion_core.types import Record
 
     get_script_run_ctx().session_id = browser  # AppTest gives all its sessions one name
     opened = OpenSet("key", "set", RecordSet((Record(id),)), object() if upload else None)
-    st.text(session.inspection("folder", opened, Record(id)))
-    parts = session.parts(opened, "folder" + id)
+    st.text(record_session.inspection("folder", opened, Record(id)))
+    parts = record_session.parts(opened, "folder" + id)
     st.text(str(len(parts)))
     parts[id] = "known"
 
@@ -38,8 +38,8 @@ def worked_out(monkeypatch):
         ids.append(record.id)
         return f"found {record.id}"
 
-    monkeypatch.setattr(session, "inspect_record", inspect)
-    monkeypatch.setattr(session, "model", lambda folder: None)
+    monkeypatch.setattr(record_session, "inspect_record", inspect)
+    monkeypatch.setattr(record_session, "model", lambda folder: None)
     return ids
 
 
