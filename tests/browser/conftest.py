@@ -15,12 +15,6 @@ PATIENCE = 60_000  # milliseconds: the first page loads the model
 expect.set_options(timeout=PATIENCE)
 
 
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "browser" in item.path.parts:
-            item.add_marker("browser")
-
-
 @pytest.fixture(scope="session")
 def server():
     with serving() as address:
