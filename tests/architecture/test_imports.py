@@ -21,7 +21,7 @@ LAYERS = [
     {"tokens"},
     {"attend", "attribute", "change", "contribute", "verify"},
     {"question", "faults"},
-    {"random_heads"},
+    {"random_heads", "fit_plan"},
     {"trace", "answers", "fit", "card"},
     {"bundle", "lines", "answer_table"},
     {"doctor", "fitting", "influence", "neighbours", "report"},
