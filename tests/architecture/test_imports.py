@@ -17,7 +17,7 @@ LAYERS = [
     {"attention"},
     {"fusion"},
     {"encoders"},
-    {"model"},
+    {"model", "token_cache", "encoding"},
     {"tokens"},
     {"attend", "attribute", "change", "contribute", "verify"},
     {"question", "faults"},
