@@ -33,14 +33,22 @@ class TokenSet:
         return len(self.ids)
 
     def batch(self, rows: Tensor, dropped: dict[str, Tensor] | None = None) -> dict[str, Tokens]:
-        """Return the tokens of some records, float32; `dropped[m] bool [B]` leaves modalities out."""
+        """Return the tokens of some records, float32; `dropped[m] bool [B]` leaves modalities out.
+
+        No longer than the longest of them: one long text does not slow down all the others.
+        """
         found = {}
         for m, pool in self.pools.items():
             index = self.index[m][rows]
             if dropped is not None:
                 index = torch.where(dropped[m], -1, index)
-            tokens = pool.rows(index)
-            found[m] = tokens.each(Tensor.float)
+            longest = int(pool.mask[index.clamp(min=0)].sum(dim=1).max()) if len(index) else 1
+            tokens = Tokens(
+                pool.values[:, :longest],
+                pool.mask[:, :longest],
+                None if pool.raw is None else pool.raw[:, :longest],
+            )
+            found[m] = tokens.rows(index).each(Tensor.float)
         return found
 
     def without(self, modality: str) -> TokenSet:
