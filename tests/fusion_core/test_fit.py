@@ -33,7 +33,8 @@ def reviews(count=60, classes=("good", "bad")):
 
 
 def plan(records=None, **changes):
-    return replace(FitPlan("small", records or reviews(), strategies=("late", "concat")), **changes)
+    given = reviews() if records is None else records
+    return replace(FitPlan("small", given, strategies=("late", "concat")), **changes)
 
 
 @pytest.fixture(scope="module")
