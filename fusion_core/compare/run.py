@@ -15,7 +15,7 @@ from fusion_core.types import Record, Refusal
 from fusion_core.words import say
 
 Step = tuple[str, Callable[[], None]]
-NOT_WHOLE = "too few records have every modality: EMAP, perceptual scores, PID and the verdict"
+NOT_WHOLE = "fewer than 20 records have all of two or more modalities: EMAP, perceptual scores, PID and the verdict"
 
 
 class Comparing:

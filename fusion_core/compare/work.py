@@ -170,9 +170,10 @@ class Work:
         return found["logits"], found["there"]
 
     def whole_enough(self) -> bool:
-        """Return whether enough records have every modality for what needs that."""
+        """Return whether enough records have every modality, of more than one, for what needs that."""
         every = set(self.model.modalities)
-        return sum(every <= set(r.present()) for r in self.plan.records) >= LEAST_RECORDS
+        having = sum(every <= set(r.present()) for r in self.plan.records)
+        return len(every) > 1 and having >= LEAST_RECORDS
 
     def _finite(self, s: str) -> bool:
         return bool(np.isfinite(self.logits[self.model.strategies.index(s)]).all())
