@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class Work:
         self.reports = {s: StrategyReport(s, status) for s, status in statuses.items()}
         self.logits = np.zeros((len(model.strategies), 0, len(model.classes)), np.float32)
         self.verdict: Verdict | None = None
+        self._lock = Lock()  # of the reports: several pieces may be done at once
 
     def first_look(self) -> None:
         """Judge the answers to a sample: the first table is there while the other records are being encoded."""
@@ -182,4 +184,5 @@ class Work:
         return self.store.figures(name, kind, lambda: measure(self.model, self.subject.tokens, s, self.seed))
 
     def _put(self, s: str, **found: Any) -> None:
-        self.reports[s] = replace(self.reports[s], **found)
+        with self._lock:
+            self.reports[s] = replace(self.reports[s], **found)
