@@ -36,6 +36,16 @@ def strategy_costs(model: FusedModel, tokens: TokenSet) -> dict[str, StrategyCos
     return {s: _cost(model, s, given, statistics.median(times[s][skipped:])) for s in model.strategies}
 
 
+def combining_operations(model: FusedModel, tokens: TokenSet, strategy: str) -> float:
+    """Return the operations, in millions, that putting one record's projected modalities together takes."""
+    head = model.head(strategy)
+    with torch.no_grad():
+        projected = head.project(batch(model, tokens, torch.tensor([0])))
+        with FlopCounterMode(display=False) as counter:
+            head.combine(projected)
+    return float(counter.get_total_flops() / 1e6)
+
+
 def _cost(model: FusedModel, strategy: str, given: Sequence[Mapping[str, Tokens]], milliseconds: float) -> StrategyCost:
     parameters = model.head(strategy).parameter_count()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
