@@ -137,10 +137,8 @@ def train(names: list[str]) -> None:
     classes = tuple(sorted({str(label) for label in tokens.labels}))
     specs = EncoderStack(DEFAULT_SOURCES).specs
     task = Task(specs, classes, tokens.take(first), tokens.take(~first), FitSettings())
-    print(
-        f"| strategy, {LEARNED:,} of {RECORDS:,} records | passes | seconds | a pass | CPU seconds a pass |\n|{'---|' * 5}",
-        flush=True,
-    )
+    heads = [f"strategy, {LEARNED:,} of {RECORDS:,} records", "passes", "seconds", "a pass", "CPU seconds a pass"]
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
     for name in names:
         busy, started = time.process_time(), time.perf_counter()
         course = train_all(task, [name], None, lambda step: True)
