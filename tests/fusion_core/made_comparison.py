@@ -67,7 +67,7 @@ def _report(strategy, modalities, labelled, stage, curves):
     measured = replace(
         bare,
         cost=StrategyCost(400_000, 0.4 + accuracy, 1.6),
-        patterns=tuple(_pattern(p, modalities, accuracy) for p in _patterns(modalities)) if labelled else (),
+        patterns=tuple(_pattern(p, modalities, accuracy, labelled) for p in _patterns(modalities)),
         emap=Emap(accuracy, 0.6, accuracy - 0.6, (accuracy - 0.66, accuracy - 0.54), 0.3, (0.2, 0.4), RECORDS,
                   "closed" if strategy == "late" else "monte_carlo", 0 if strategy == "late" else 64)
         if labelled else None,
@@ -81,7 +81,7 @@ def _report(strategy, modalities, labelled, stage, curves):
 
 def _quality(accuracy):
     bins = tuple(Bin(0.3 + 0.045 * k, 0.3 + 0.04 * k, 0.2 + 0.04 * k, 0.4 + 0.04 * k, RECORDS // 15) for k in range(15))
-    calibration = Calibration(around(0.08, 0.02), 1.4, around(0.04, 0.02), bins)
+    calibration = Calibration(around(0.08, 0.02), 1.4, around(0.04, 0.02), bins, around(0.09, 0.02))
     return Quality(around(accuracy), around(accuracy - 0.02), around(1 - accuracy, 0.1), calibration, RECORDS)
 
 
@@ -96,15 +96,17 @@ def _patterns(modalities):
     return [tuple(m for k, m in enumerate(modalities) if n >> k & 1) for n in range(1, 2 ** len(modalities))]
 
 
-def _pattern(present, modalities, accuracy):
+def _pattern(present, modalities, accuracy, labelled):
     share = len(present) / len(modalities)
-    return PatternQuality(present, around(0.33 + (accuracy - 0.33) * share), 0.1, RECORDS)
+    right = around(0.33 + (accuracy - 0.33) * share) if labelled else None
+    agreement = around(0.95 if share == 1 else 0.4 + 0.4 * share)
+    return PatternQuality(present, right, 0.1 if labelled else None, RECORDS, agreement)
 
 
 def _curve(given, accuracy):
     modality, kind, severities = given
     heights = tuple(around(accuracy - 0.06 * s) for s in severities)
-    return Curve(kind, modality, severities, heights, accuracy - 0.15, accuracy - ACCURACY["late"], RECORDS)
+    return Curve(kind, modality, severities, heights, accuracy - 0.15, accuracy - ACCURACY["late"], RECORDS, len(severities) > 2)
 
 
 def _score(modality, accuracy):
