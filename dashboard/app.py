@@ -50,8 +50,10 @@ def compare_screen() -> None:
 def guide_screen() -> None:
     """The same, for what to choose."""
     with st.spinner(STARTING):
+        from dashboard import state
         from dashboard.screens import guide
-    guide.render()
+    state.follow_address()
+    guide.render(lambda screen: st.switch_page(SCREENS[screen], query_params=state.link()))
 
 
 def present_screen() -> None:

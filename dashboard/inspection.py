@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from fusion_core.trace import trace_strategies
 from fusion_core.types import Failure, Inputs, Record, Tokens, Trace
 
 NEIGHBOURS = 5
+TIMED = 8  # fusions, the first to warm up
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,21 @@ def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:
     done = set.intersection(*({a.target for a in trace.attributions} for trace in found.traces))
     ranked = np.argsort(-likely, kind="stable")
     return tuple(model.classes[i] for i in ranked if model.classes[i] not in done)
+
+
+def fusion_paces(model: FusedModel) -> dict[str, float]:
+    """Return the milliseconds of one fusion of one encoded record under every strategy: the median of a few."""
+    tokens = {m: t.rows(torch.zeros(1, dtype=torch.long)) for m, t in model.background.tokens.items()}
+    found = {}
+    for name in model.strategies:
+        spent = []
+        for _ in range(TIMED):
+            started = time.perf_counter()
+            with torch.no_grad():
+                model.fuse(tokens, name)
+            spent.append(1000 * (time.perf_counter() - started))
+        found[name] = float(np.median(spent[1:]))
+    return found
 
 
 def similar_to(

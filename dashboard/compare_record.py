@@ -1,0 +1,78 @@
+"""Compare on one record: every strategy's answer, what drove it, where it looks and what it costs, on one screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from dashboard import record_session, session, state
+from dashboard.compare_desk import CompareDesk
+from dashboard.inspection import Inspection, content_key
+from dashboard.record_panel import TRACING
+from dashboard.views.escape import markdown_safe
+from dashboard.views.labels import cut, say
+from dashboard.views.one_record import OWN, StrategyCard, card, explained_note, tally
+from dashboard.views.sketch import Picture
+from fusion_core.errors import FusionError
+from fusion_core.reading.texts import show_text
+from fusion_core.types import Record, Trace
+
+LONGEST_TEXT = 160
+
+
+def record_part(desk: CompareDesk, id: str) -> None:
+    """Show a record under every strategy, a card each; a click on one opens the record in Inspect under it."""
+    try:
+        record = session.opened_record(desk.loaded, desk.opened, id)
+        with st.spinner(TRACING):
+            found = record_session.inspection(desk.folder, desk.opened, record)
+            thumbnail, paces = _once(desk, record, found)
+    except FusionError as error:
+        st.error(markdown_safe(str(error)), icon=":material/report:")
+        return
+    traces = {trace.strategy: trace for trace in found.traces}
+    today = traces.get(desk.today)
+    target = _head(desk, record, found, today)
+    with st.container(key="compare cards"):
+        for name in desk.loaded.strategies:
+            fitted = desk.loaded.fitted[name]
+            about = StrategyCard(name, fitted.status, fitted.parameters, paces.get(name), found.failures.get(name, ""))
+            with st.container(key=f"compare card {name}", border=True):
+                st.html(card(about, traces.get(name), today, target, thumbnail))
+                words = f"Open this record in Inspect under {say(name)}"
+                st.button(words, key=f"open {name}", on_click=desk.open_record, args=(record.id, name))
+    st.caption(explained_note(target, paces))
+
+
+def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | None) -> str:
+    """Say what the record is and how many are right; return the class that is explained."""
+    truth = record.label if record.label in desk.loaded.classes else None
+    with st.container(key="compare head", horizontal=True, vertical_alignment="center"):
+        text = markdown_safe(cut(show_text(record.text or ""), LONGEST_TEXT)) or ":gray[no text]"
+        known = f"truth **{markdown_safe(record.label)}**" if record.label is not None else "truth not known"
+        heard = " · has audio" if record.audio is not None and "audio" in desk.loaded.modalities else ""
+        st.markdown(f"{text} · {known}{heard} · {tally(found.traces, today)}", width="stretch")
+        if truth is None:
+            return OWN
+        key = f"explain · {state.jumps()}"
+        wanted = st.segmented_control(
+            "Explain",
+            [OWN, "truth"],
+            default="truth" if state.link().get("explain") == "truth" else OWN,
+            format_func=lambda one: "each one’s answer" if one == OWN else "the truth",
+            label_visibility="collapsed",
+            required=True,
+            key=key,
+        )
+    state.write_link(explain=wanted or "")
+    return truth if wanted == "truth" else OWN
+
+
+def _once(desk: CompareDesk, record: Record, found: Inspection) -> tuple[Picture | None, Mapping[str, float]]:
+    """Return the picture in small, and milliseconds per fusion, worked out once per record."""
+    done = record_session.parts(desk.opened, desk.folder + content_key(record))
+    if "compare" not in done:
+        done["compare"] = (record_session.small_picture(desk.opened, record, found), session.paces(desk.folder))
+    kept: tuple[Picture | None, Mapping[str, float]] = done["compare"]
+    return kept
