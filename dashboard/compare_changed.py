@@ -42,7 +42,9 @@ def changed_part(desk: CompareDesk) -> None:
         return
     offered = [name for name in desk.loaded.strategies if desk.loaded.fitted[name].status != CHANCE]
     if desk.today not in offered:
-        st.info(f"{say(desk.today).capitalize()} is at chance level: choose another strategy as the one that runs today.")
+        st.info(
+            f"{say(desk.today).capitalize()} is at chance level: choose another strategy as the one that runs today."
+        )
         return
     records = {record.id: record for record in desk.opened.records.records}
     with st.container(border=True, key="compare box changed"):
@@ -51,7 +53,9 @@ def changed_part(desk: CompareDesk) -> None:
         kept = in_view(wide, desk.today, view, records)
         found = outcomes(kept, desk.today, offered)
         if not found:
-            st.caption("No record is in view: take a filter back." if kept.empty else "This model has no other strategy.")
+            st.caption(
+                "No record is in view: take a filter back." if kept.empty else "This model has no other strategy."
+            )
             return
         paces = session.paces(desk.folder)
         st.html('<div class="lead"></div>')
@@ -59,9 +63,9 @@ def changed_part(desk: CompareDesk) -> None:
         chosen = _pick_other(found)
         st.html(outcomes_html(found, desk.today, chosen, paces))
         st.caption(
-            f"{len(kept):,} records in view ({view_words(view)}), {found[0].against.failures:,} of them answered wrongly by "
-            f"{say(desk.today)} today. Accuracy gained: paired, 95 % interval; p: exact McNemar, corrected for "
-            f"{len(found)} strategies (Holm). ms: one fusion on encoded tokens, measured here."
+            f"{len(kept):,} records in view ({view_words(view)}), {found[0].against.failures:,} of them answered "
+            f"wrongly by {say(desk.today)} today. Accuracy gained: paired, 95 % interval; p: exact McNemar, corrected "
+            f"for {len(found)} strategies (Holm). ms: one fusion on encoded tokens, measured here."
         )
     with st.container(border=True, key="compare box records"):
         _records(desk, kept, chosen)
@@ -100,9 +104,7 @@ def _filters(desk: CompareDesk, wide: pd.DataFrame) -> View:
 
 def _pick(name: str, values: list[str], must: bool = False) -> str:
     at = 0 if must else None
-    chosen = st.selectbox(
-        name, values, at, placeholder="all", key=f"changed {name} {len(values)}", width=170
-    )
+    chosen = st.selectbox(name, values, at, placeholder="all", key=f"changed {name} {len(values)}", width=170)
     return str(chosen) if chosen is not None else ""
 
 
@@ -120,7 +122,9 @@ def _records(desk: CompareDesk, kept: pd.DataFrame, other: str) -> None:
     ids = {kind: changed_ids(kept, desk.today, other, kind) for kind in KINDS}
     asked = state.link().get("failures", "")
     with st.container(horizontal=True, vertical_alignment="center", key="compare records bar"):
-        st.markdown(f"**Which records?** :small[:gray[under {say(other)} instead of {say(desk.today)}]]", width="stretch")
+        st.markdown(
+            f"**Which records?** :small[:gray[under {say(other)} instead of {say(desk.today)}]]", width="stretch"
+        )
         kind = st.segmented_control(
             "Records",
             list(KINDS),
@@ -168,5 +172,3 @@ def _row_chosen(desk: CompareDesk, key: str, shown: list[str], other: str) -> No
     rows = [*selection(key, "rows"), *(cell[0] for cell in selection(key, "cells"))]
     if rows and rows[0] < len(shown):
         desk.open_record(shown[rows[0]], other)
-
-

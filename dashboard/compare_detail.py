@@ -58,8 +58,8 @@ def _faults(desk: CompareDesk, found: Comparison, kinds: list[str], done: bool) 
     some = next(curve for report in found.strategies for curve in report.curves if curve.kind == kind)
     once = "" if some.graded else " The harm is the same at every severity, so it is measured once."
     st.caption(
-        f"{some.records:,} records, 95 % intervals; grey: the other strategies.{once} Relative robustness: mean height of the "
-        "curve. Effective: mean over severities of how much less it falls than late fusion does (MultiBench)."
+        f"{some.records:,} records, 95 % intervals; grey: the other strategies.{once} Relative robustness: mean height "
+        "of the curve. Effective: mean over severities of how much less it falls than late fusion does (MultiBench)."
     )
     st.html(robustness_html(found, kind))
 
@@ -114,9 +114,7 @@ def _one_strategy(desk: CompareDesk, found: Comparison, reports: list[StrategyRe
             return
         at = names.index(_asked(desk, found))
         key = f"looked at · {state.jumps()}"
-        chosen = st.selectbox(
-            "Strategy", names, at, format_func=say, label_visibility="collapsed", key=key, width=190
-        )
+        chosen = st.selectbox("Strategy", names, at, format_func=say, label_visibility="collapsed", key=key, width=190)
     state.write_link(strategy=chosen)
     report = found.of(chosen)
     _calibration(report, done)

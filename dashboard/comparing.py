@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from fusion_core.compare.significance import against
 
 from dashboard import session
 from dashboard.compare_desk import CompareDesk
 from dashboard.jobs import Job
 from dashboard.views.changed import by_record
 from fusion_core.compare.result import Against, Comparison
-from fusion_core.compare.significance import against
 
 
 def comparison_of(desk: CompareDesk) -> Comparison | None:
@@ -27,7 +27,7 @@ def comparison_of(desk: CompareDesk) -> Comparison | None:
 
 
 def paired_with(desk: CompareDesk, found: Comparison) -> Mapping[str, Against]:
-    """Return each strategy beside today's: as it was measured, else from the answers of the set where they are known."""
+    """Return each strategy beside today's: as it was measured, else from the answers of the set where there are any."""
     if found.baseline == desk.today:
         return {r.strategy: r.against for r in found.strategies if r.against is not None}
     answers = desk.answers

@@ -19,6 +19,7 @@ from fusion_core.types import Record
 
 SMALL, ROW_HEIGHT = 220, 88  # pixels
 
+
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)
 def _own_inspection(model_folder: str, key: str, _record: Record) -> Inspection:
     return inspect_record(model(model_folder), _record)

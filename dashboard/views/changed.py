@@ -8,13 +8,13 @@ from html import escape
 
 import numpy as np
 import pandas as pd
+from fusion_core.compare.significance import against, corrected
 
 from dashboard.views.compare import bounds, interval, p_words, said
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import cut
 from dashboard.views.ledger import plain, signed
 from fusion_core.compare.result import Against, Measured
-from fusion_core.compare.significance import against, corrected
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Record
 from fusion_core.words import say

@@ -110,7 +110,9 @@ def strategies_html(found: Comparison, against: Mapping[str, Against], today: st
         )
     )
     rows = "".join(_strategy_row(r, against.get(r.strategy), accuracies, differences, today, best) for r in reports)
-    return f'<div class="wide"><table class="strategies"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    return (
+        f'<div class="wide"><table class="strategies"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def _strategy_row(
@@ -132,12 +134,14 @@ def _strategy_row(
     cells = [name]
     cells.append(f"{interval(quality.accuracy, *accuracies)} {said(quality.accuracy)}" if quality else "")
     if beside is None:
-        cells += ["" if report.strategy == today else "", ""]
+        cells += ["", ""]
     else:
         shown = interval(beside.difference, *differences, 0.0)
         cells.append(f"{shown} {said(beside.difference, sign=True)} <small>{p_words(beside.p)}</small>")
         cells.append(f"{beside.fixes:,} / {beside.breaks:,}")
-    cells += [_short(quality.macro_f1), _short(quality.nll), _short(quality.calibration.error, 3)] if quality else [""] * 3
+    cells += (
+        [_short(quality.macro_f1), _short(quality.nll), _short(quality.calibration.error, 3)] if quality else [""] * 3
+    )
     if gap is None:
         cells += ["", ""]
     else:
@@ -202,8 +206,8 @@ def _mean(values: Sequence[float]) -> float | None:
 def calibration_words(found: Calibration, records: int) -> str:
     """Return what stands under a reliability diagram: the error as answered, and after one temperature."""
     words = (
-        f"{records:,} records in {len(found.bins)} bins of equal mass, 95 % Wilson intervals; below the dotted line it is "
-        f"surer than it is right. ECE {_words(found.error, 3)}. "
+        f"{records:,} records in {len(found.bins)} bins of equal mass, 95 % Wilson intervals; below the dotted line it "
+        f"is surer than it is right. ECE {_words(found.error, 3)}. "
     )
     before = f"{_words(found.unscaled, 3)}" if found.unscaled else "not known"
     return words + (

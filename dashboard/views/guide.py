@@ -38,7 +38,7 @@ DECISIONS = (
     ("You have a few hundred labelled records.",
      "Late or concat first: what relates parts has to see many of them before it beats a sum."),
     ("Somebody must be able to add the contributions up.",
-     "Late fusion: its ledger is a sum, without interactions. All others need the interactions told beside it."),
+     "Late fusion or a product of experts: their ledgers are sums. All others have interactions, told beside them."),
     ("You do not know which of these holds.",
      "Run Compare on your records. Its verdict says whether relations are needed, and how surely."),
 )  # fmt: skip
@@ -63,17 +63,18 @@ STRATEGIES = {
               "long inputs soak up attention; cost grows with all tokens together"),
     "bottleneck": ("tokens, through a few shared ones", "long inputs: what passes is small",
                    "what does not fit through is lost"),
-    "cross_attention": ("tokens: each input looks things up in the others", "relations between parts: which, where, whose",
+    "cross_attention": ("tokens: each input looks things up in the others",
+                        "relations between parts: which, where, whose",
                         "more weights and time; may fall further when an input is damaged"),
 }  # fmt: skip
 
 TRADE_OFFS = """
 **Quality.** Relations pay only where the task holds them: that is the verdict of Compare. Without them, more elaborate
-fusion costs and does not answer better. **Robustness.** A strategy that relates inputs also passes damage on from one to
-the others; a vote does not. Look at the curves, not at clean accuracy. **Cost.** Encoders are most of it and are the
-same for all; the figures below are the fusion alone. **Operation.** Late fusion can be trained, replaced and switched off
-input by input. What is fused early has to be trained again as one, and an input that goes missing has to be foreseen
-in training.
+fusion costs and does not answer better. **Robustness.** A strategy that relates inputs also passes damage on from one
+to the others; a vote does not. Look at the curves, not at clean accuracy. **Cost.** Encoders are most of it and are the
+same for all; the figures above are the fusion alone. **Operation.** Late fusion can be trained, replaced and switched
+off input by input. What is fused early has to be trained again as one, and an input that goes missing has to be
+foreseen in training.
 """
 
 NOT_MEASURED = (
@@ -84,9 +85,7 @@ NOT_MEASURED = (
 
 def decisions_html() -> str:
     """Return the decision list."""
-    rows = "".join(
-        f"<li><b>{_emphasis(when)}</b><br>{_emphasis(then)}</li>" for when, then in DECISIONS
-    )
+    rows = "".join(f"<li><b>{_emphasis(when)}</b><br>{_emphasis(then)}</li>" for when, then in DECISIONS)
     return f'<ol class="decide">{rows}</ol>'
 
 
@@ -101,9 +100,10 @@ def strategies_html(measured: Mapping[str, Comparison]) -> str:
         f"<th>{escape(show_text(name))}:<br>accuracy</th><th>{escape(show_text(name))}:<br>under faults</th>"
         for name in measured
     )
-    head = f"<tr><th>strategy</th><th>inputs meet</th><th>good at</th><th>watch</th>{heads}<th>ms</th><th>weights</th></tr>"
+    head = f"<th>strategy</th><th>inputs meet</th><th>good at</th><th>watch</th>{heads}<th>ms</th><th>weights</th>"
     rows = "".join(_row(name, measured) for name in STRATEGIES)
-    return f'<div class="wide"><table class="strategies guide"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+    body = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return f'<div class="wide"><table class="strategies guide">{body}</table></div>'
 
 
 def _row(name: str, measured: Mapping[str, Comparison]) -> str:

@@ -43,7 +43,13 @@ def card(about: StrategyCard, trace: Trace | None, today: Trace | None, target: 
         return f'<div class="one chance">{_head(about, "")}<p>{AT_CHANCE}</p>{facts}</div>'
     mark = _beside(trace, today)
     explained = target or trace.prediction.top
-    parts = [_head(about, mark), _answer(trace), bars(trace.ledgers[explained]), _map(trace, explained, thumbnail), facts]
+    parts = [
+        _head(about, mark),
+        _answer(trace),
+        bars(trace.ledgers[explained]),
+        _map(trace, explained, thumbnail),
+        facts,
+    ]
     return f'<div class="one{" differs" if mark else ""}">{"".join(parts)}</div>'
 
 
@@ -91,7 +97,8 @@ def _bar(modality: str, account: Ledger, present: bool, most: float) -> str:
     value, error = account.contributions[modality], account.standard_errors.get(modality)
     name = f"<span>{escape(say(modality))}</span>"
     if not present or not math.isfinite(value):
-        return f'{name}<span class="track"></span><span class="value gone">{"absent" if not present else "no number"}</span>'
+        word = "no number" if present else "absent"
+        return f'{name}<span class="track"></span><span class="value gone">{word}</span>'
     width = 50 * abs(value) / most
     tone = ("against" if value < 0 else "for") + (" pale" if error is not None and abs(value) <= 2 * error else "")
     spread = f" <small>± {2 * error:.2f}</small>" if error is not None and math.isfinite(error) else ""
@@ -137,8 +144,7 @@ def explained_note(target: str, paces: Mapping[str, float]) -> str:
     fastest = f" ms: median of one fusion on encoded tokens here ({min(paces.values()):.1f} at best)." if paces else ""
     return (
         f"Bars: exact Shapley contributions to {to}, in logits less the mean logit, ± 2 standard errors over donors; "
-        "pale: not distinguishable from 0. Longest bar: largest of that strategy. Blue cells and words: attention above "
-        "an even share, or for the class; orange: against it. Attention is where it looks, not why it answers."
+        "pale: not distinguishable from 0. Longest bar: largest of that strategy. Blue cells and words: attention "
+        "above an even share, or for the class; orange: against it. Attention is where it looks, not why it answers."
         f"{fastest}"
     )
-

@@ -90,8 +90,10 @@ def picture(look: Look, axis: TokenAxis | None, thumbnail: Picture | None) -> st
         spans = np.asarray(axis.spans, dtype=float) / ((thumbnail.width, thumbnail.height) * 2)
         for (x0, y0, x1, y1), shade in zip(spans, shades, strict=True):
             if abs(shade) >= FAINT:
-                place = f"left:{100 * x0:.1f}%;top:{100 * y0:.1f}%;width:{100 * (x1 - x0):.1f}%;height:{100 * (y1 - y0):.1f}%"
-                boxes += f'<i class="{_tone(shade)}" style="{place};opacity:{STRONGEST * min(1.0, abs(shade)):.2f}"></i>'
+                place = f"left:{100 * x0:.1f}%;top:{100 * y0:.1f}%"
+                size = f"width:{100 * (x1 - x0):.1f}%;height:{100 * (y1 - y0):.1f}%"
+                opacity = STRONGEST * min(1.0, abs(shade))
+                boxes += f'<i class="{_tone(shade)}" style="{place};{size};opacity:{opacity:.2f}"></i>'
     return f'<div class="cells"><img src="{thumbnail.uri}" alt="the picture, with the cells it looks at">{boxes}</div>'
 
 
@@ -131,7 +133,11 @@ def audio_strip(look: Look, axis: TokenAxis | None) -> str:
         shade = float(own[np.argmax(np.abs(own))]) if len(own) else 0.0
         strip += f'<i class="{_tone(shade)}" style="height:{max(4, 100 * min(1.0, abs(shade))):.0f}%"></i>'
     peak = int(np.argmax(np.abs(shades)))
-    at = f"{spans[peak, 0]:.1f}–{spans[peak, 1]:.1f} s of {end:.1f}" if abs(shades[peak]) >= FAINT else "nothing stands out"
+    at = (
+        f"{spans[peak, 0]:.1f}–{spans[peak, 1]:.1f} s of {end:.1f}"
+        if abs(shades[peak]) >= FAINT
+        else "nothing stands out"
+    )
     return f'<div class="seconds" role="img" aria-label="audio: {at}">{strip}</div><small>audio, most at {at}</small>'
 
 
