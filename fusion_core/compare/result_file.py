@@ -21,7 +21,7 @@ from fusion_core.reading.texts import quoted
 FORMAT = 1  # raise it when a figure changes its meaning
 FILE_NAME = "comparison.json"
 MOST_BYTES = 4_000_000
-DIGITS = 6  # significant ones that are kept
+DIGITS, EXACT = 6, 17  # significant ones that are kept, and those that keep a float as it is
 KEYS = {"format", "marks", "comparison"}
 
 
@@ -63,15 +63,15 @@ def read_comparison(path: Path) -> tuple[Comparison, dict[str, str]]:
         raise CallError(f"{quoted(path.name)} holds no comparison: {error}", "metadata_damaged") from error
 
 
-def plain(value: Any) -> Any:
-    """Return a result type as what JSON has; floats with 6 significant digits."""
+def plain(value: Any, digits: int = DIGITS) -> Any:
+    """Return a result type as what JSON has; floats with so many significant digits, 17 to keep them exactly."""
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name), digits) for f in fields(value)}
     if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): plain(part, digits) for key, part in value.items()}
     if isinstance(value, (tuple, list)):
-        return [plain(part) for part in value]
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+        return [plain(part, digits) for part in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
 
 
 def built(kind: Any, value: Any) -> Any:

@@ -106,7 +106,9 @@ def _pattern(present, modalities, accuracy, labelled):
 def _curve(given, accuracy):
     modality, kind, severities = given
     heights = tuple(around(accuracy - 0.06 * s) for s in severities)
-    return Curve(kind, modality, severities, heights, accuracy - 0.15, accuracy - ACCURACY["late"], RECORDS, len(severities) > 2)
+    return Curve(
+        kind, modality, severities, heights, accuracy - 0.15, accuracy - ACCURACY["late"], RECORDS, len(severities) > 2
+    )
 
 
 def _score(modality, accuracy):
