@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import pandas as pd
@@ -9,22 +10,23 @@ import streamlit as st
 
 from dashboard import record_session, session, state
 from dashboard.compare_desk import CompareDesk
+from dashboard.comparing import costs_of
 from dashboard.desk import selection
 from dashboard.views.changed import (
     KINDS,
-    Outcome,
     View,
     by_record,
     changed_ids,
     changed_table,
+    changes_html,
     columns_of,
     in_view,
-    outcomes,
-    outcomes_html,
-    recommendation,
     view_words,
 )
+from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import say, waiting
+from fusion_core.compare.changed import Change, changes, recommendation
+from fusion_core.types import Record
 
 PER_PAGE = 25
 CHANCE = "chance"
@@ -40,35 +42,41 @@ def changed_part(desk: CompareDesk) -> None:
     if wide.empty:
         st.info("No record of this set has a label, so it cannot be known which answers were wrong.")
         return
-    offered = [name for name in desk.loaded.strategies if desk.loaded.fitted[name].status != CHANCE]
-    if desk.today not in offered:
+    chance = [name for name in desk.loaded.strategies if desk.loaded.fitted[name].status == CHANCE]
+    if desk.today in chance:
         st.info(
-            f"{say(desk.today).capitalize()} is at chance level: choose another strategy as the one that runs today."
+            f"{say(desk.today).capitalize()} is at chance level: choose another one as the strategy that runs today."
         )
         return
     records = {record.id: record for record in desk.opened.records.records}
     with st.container(border=True, key="compare box changed"):
-        st.markdown("**What would another strategy have changed?**")
         view = _filters(desk, wide)
-        kept = in_view(wide, desk.today, view, records)
-        found = outcomes(kept, desk.today, offered)
+        failures = in_view(wide, desk.today, view, records)
+        found = changes(answers, desk.today, failures, chance)
+        costs = costs_of(desk)
+        st.markdown(f"#### {markdown_safe(_lead(recommendation(found, costs)))}")
         if not found:
-            st.caption(
-                "No record is in view: take a filter back." if kept.empty else "This model has no other strategy."
-            )
             return
-        paces = session.paces(desk.folder)
-        st.html('<div class="lead"></div>')
-        st.markdown(f"#### {recommendation(found, desk.today, paces)}")
         chosen = _pick_other(found)
-        st.html(outcomes_html(found, desk.today, chosen, paces))
-        st.caption(
-            f"{len(kept):,} records in view ({view_words(view)}), {found[0].against.failures:,} of them answered "
-            f"wrongly by {say(desk.today)} today. Accuracy gained: paired, 95 % interval; p: exact McNemar, corrected "
-            f"for {len(found)} strategies (Holm). ms: one fusion on encoded tokens, measured here."
-        )
+        st.html(changes_html(found, chosen, costs))
+        st.caption(_note(found[0], view, len(found)))
     with st.container(border=True, key="compare box records"):
-        _records(desk, kept, chosen)
+        one = next(change for change in found if change.other == chosen)
+        _records(desk, wide, one, changed_ids(one, failures), records)
+
+
+def _lead(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _note(one: Change, view: View, others: int) -> str:
+    """Return what the figures are of."""
+    which = f" ({words})" if (words := view_words(view)) else ""
+    return (
+        f"{one.failures:,} failures of {say(one.strategy)} in view{which}; breaks, accuracy gained (paired, 95 % "
+        f"interval) and p (exact McNemar, corrected for {others} strategies by Holm) are of all {one.records:,} "
+        "labelled records. ms: one fusion of encoded tokens."
+    )
 
 
 def _offer_answers(desk: CompareDesk) -> None:
@@ -108,56 +116,56 @@ def _pick(name: str, values: list[str], must: bool = False) -> str:
     return str(chosen) if chosen is not None else ""
 
 
-def _pick_other(found: list[Outcome]) -> str:
-    names = [one.strategy for one in found]
+def _pick_other(found: Sequence[Change]) -> str:
+    names = [one.other for one in found]
     asked = state.link().get("strategy", "")
-    key = f"other · {state.jumps()} · {','.join(sorted(names))}"
+    key = f"other · {state.jumps()} · {found[0].strategy}"
     at = names.index(asked) if asked in names else 0
     chosen = str(st.selectbox("Instead", names, at, format_func=say, key=key, width=220))
     state.write_link(strategy=chosen)
     return chosen
 
 
-def _records(desk: CompareDesk, kept: pd.DataFrame, other: str) -> None:
-    ids = {kind: changed_ids(kept, desk.today, other, kind) for kind in KINDS}
+def _records(
+    desk: CompareDesk, wide: pd.DataFrame, one: Change, ids: Mapping[str, list[str]], records: Mapping[str, Record]
+) -> None:
+    """Show the records it fixes, breaks or gets wrong too, a page at a time."""
     asked = state.link().get("failures", "")
     with st.container(horizontal=True, vertical_alignment="center", key="compare records bar"):
-        st.markdown(
-            f"**Which records?** :small[:gray[under {say(other)} instead of {say(desk.today)}]]", width="stretch"
-        )
-        kind = st.segmented_control(
+        words = f"under {say(one.other)} instead of {say(one.strategy)}"
+        st.markdown(f"**Which records?** :small[:gray[{words}]]", width="stretch")
+        picked = st.segmented_control(
             "Records",
             list(KINDS),
             default=asked if asked in KINDS else "fixed",
-            format_func=lambda one: f"{KINDS[one]} · {len(ids[one]):,}",
+            format_func=lambda kind: f"{KINDS[kind]} · {len(ids[kind]):,}",
             label_visibility="collapsed",
             required=True,
             key=f"changed kind · {state.jumps()}",
         )
-        kind = str(kind or "fixed")
-        page = _page(len(ids[kind]), f"{kind} {other} {desk.today}")
+        kind = str(picked or "fixed")
+        page = _page(len(ids[kind]), f"{kind} {one.other} {one.strategy}")
     state.write_link(failures="" if kind == "fixed" else kind)
     shown = ids[kind][page * PER_PAGE : (page + 1) * PER_PAGE]
     if not shown:
         st.caption("None.")
         return
-    records = {record.id: record for record in desk.opened.records.records}
     pictures = [record_session.thumbnail(desk.opened, records[id]) if id in records else None for id in shown]
-    key = f"changed records · {kind} {other} {desk.today} {page} {state.moves()}"
+    key = f"changed records · {kind} {one.other} {one.strategy} {page} {state.moves()}"
     st.dataframe(
-        changed_table(shown, kept, desk.today, other, records, pictures),
+        changed_table(shown, wide, one.strategy, one.other, records, pictures),
         hide_index=True,
         row_height=44,
         height=min(520, 38 + 44 * len(shown)),
         key=key,
-        on_select=partial(_row_chosen, desk, key, shown, other),
+        on_select=partial(_row_chosen, desk, key, shown, one.other),
         selection_mode=["single-row", "single-cell"],
         column_config={
             "image": st.column_config.ImageColumn(width=56),
             "text": st.column_config.TextColumn(width=420),
         },
     )
-    st.caption(f"A click on a row opens it in Inspect under {say(other)}.")
+    st.caption(f"A click on a row opens it in Inspect under {say(one.other)}.")
 
 
 def _page(total: int, key: str) -> int:

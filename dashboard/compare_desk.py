@@ -36,6 +36,11 @@ class CompareDesk:
         return f"compare · {self.folder} · {self.opened.key}"
 
     @property
+    def is_operators(self) -> bool:
+        """Whether the records are those the operator named: what is found of them may be shown to all."""
+        return self.opened.upload is None and not self.opened.link
+
+    @property
     def labelled(self) -> int:
         """How many records have a label."""
         return sum(record.label is not None for record in self.opened.records.records)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from dashboard import record_session, session, state
 from dashboard.compare_desk import CompareDesk
+from dashboard.comparing import costs_of
 from dashboard.inspection import Inspection, content_key
 from dashboard.record_panel import TRACING
 from dashboard.views.escape import markdown_safe
@@ -27,7 +26,7 @@ def record_part(desk: CompareDesk, id: str) -> None:
         record = session.opened_record(desk.loaded, desk.opened, id)
         with st.spinner(TRACING):
             found = record_session.inspection(desk.folder, desk.opened, record)
-            thumbnail, paces = _once(desk, record, found)
+            thumbnail, costs = _once(desk, record, found), costs_of(desk)
     except FusionError as error:
         st.error(markdown_safe(str(error)), icon=":material/report:")
         return
@@ -36,13 +35,12 @@ def record_part(desk: CompareDesk, id: str) -> None:
     target = _head(desk, record, found, today)
     with st.container(key="compare cards"):
         for name in desk.loaded.strategies:
-            fitted = desk.loaded.fitted[name]
-            about = StrategyCard(name, fitted.status, fitted.parameters, paces.get(name), found.failures.get(name, ""))
+            about = StrategyCard(name, desk.loaded.fitted[name].status, costs[name], found.failures.get(name, ""))
             with st.container(key=f"compare card {name}", border=True):
                 st.html(card(about, traces.get(name), today, target, thumbnail))
                 words = f"Open this record in Inspect under {say(name)}"
                 st.button(words, key=f"open {name}", on_click=desk.open_record, args=(record.id, name))
-    st.caption(explained_note(target, paces))
+    st.caption(explained_note(target))
 
 
 def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | None) -> str:
@@ -69,10 +67,10 @@ def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | N
     return truth if wanted == "truth" else OWN
 
 
-def _once(desk: CompareDesk, record: Record, found: Inspection) -> tuple[Picture | None, Mapping[str, float]]:
-    """Return the picture in small, and milliseconds per fusion, worked out once per record."""
+def _once(desk: CompareDesk, record: Record, found: Inspection) -> Picture | None:
+    """Return the picture in small, made once per record."""
     done = record_session.parts(desk.opened, desk.folder + content_key(record))
-    if "compare" not in done:
-        done["compare"] = (record_session.small_picture(desk.opened, record, found), session.paces(desk.folder))
-    kept: tuple[Picture | None, Mapping[str, float]] = done["compare"]
+    if "small picture" not in done:
+        done["small picture"] = record_session.small_picture(desk.opened, record, found)
+    kept: Picture | None = done["small picture"]
     return kept

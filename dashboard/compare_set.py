@@ -9,12 +9,12 @@ import streamlit as st
 from dashboard import session
 from dashboard.compare_desk import CompareDesk
 from dashboard.compare_detail import detail_cards
-from dashboard.comparing import comparison_of, paired_with, start_comparison
+from dashboard.comparing import comparison_of, paired_with, start_comparison, told_by
 from dashboard.jobs import Job
 from dashboard.views.compare import left_out_words, progress_words, strategies_html, verdict_html
 from dashboard.views.escape import markdown_safe
-from dashboard.views.exports import comparison_csv, comparison_json, comparison_parquet
 from dashboard.views.labels import say, waiting
+from fusion_core.compare.export import as_csv, as_json, as_parquet, long_table
 from fusion_core.compare.result import Comparison
 
 LOOK_AGAIN = 2.0  # seconds between two looks at work under way
@@ -68,19 +68,20 @@ def _under_way(desk: CompareDesk) -> None:
     if job is None or job.ended:
         st.rerun()
         return
-    known = job.latest if isinstance(job.latest, Comparison) else None
+    known = told_by(job).found
     with st.container(border=True, key="compare box progress"), st.container(horizontal=True, key="compare run"):
-        _say_progress(job, known)
+        _say_progress(job)
         st.button("Cancel", key="stop comparison", on_click=job.stop, disabled=job.stopping)
     if known is not None:
         comparison_cards(desk, known, done=False)
 
 
-def _say_progress(job: Job, known: Comparison | None) -> None:
+def _say_progress(job: Job) -> None:
+    told = told_by(job)
     if job.ahead:
         st.caption(waiting(job.ahead))
         return
-    share, words = progress_words(known, time.monotonic() - job.started)
+    share, words = progress_words(told.found, told.within, time.monotonic() - job.started)
     st.progress(share, text="Stopping after this piece." if job.stopping else markdown_safe(words))
 
 
@@ -113,10 +114,20 @@ def _table(desk: CompareDesk, found: Comparison, done: bool) -> None:
 
 
 def _exports(found: Comparison) -> None:
-    name = f"comparison {found.model} {found.records_name}"
+    """Offer every figure as a table, made when it is asked for."""
+    kinds = (
+        ("CSV, safe for spreadsheets", "csv", "text/csv", as_csv),
+        ("Parquet, exact", "parquet", "application/octet-stream", as_parquet),
+        ("JSON, exact", "json", "application/json", as_json),
+    )
     with st.popover("Export", icon=":material/download:"):
-        st.download_button("CSV, safe for spreadsheets", comparison_csv(found), f"{name}.csv", "text/csv", key="as csv")
-        st.download_button(
-            "Parquet, exact", comparison_parquet(found), f"{name}.parquet", "application/octet-stream", key="as parquet"
-        )
-        st.download_button("JSON, exact", comparison_json(found), f"{name}.json", "application/json", key="as json")
+        for words, suffix, mime, written in kinds:
+            st.download_button(
+                words,
+                lambda written=written: written(long_table(found)),
+                f"comparison_{found.model}.{suffix}",
+                mime,
+                key=f"as {suffix}",
+                on_click="ignore",
+                width="stretch",
+            )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import torch
 from dashboard.views import media
 from dashboard.views.board import heard
 from dashboard.views.similar import Glimpse, Near, similar
+from fusion_core.compare.cost import strategy_costs
+from fusion_core.compare.result import StrategyCost
 from fusion_core.errors import RecordError
 from fusion_core.influence import InfluenceIndex
 from fusion_core.model import FusedModel
@@ -23,11 +24,12 @@ from fusion_core.question import Question
 from fusion_core.reading.bounded import decode_audio, decode_image
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
+from fusion_core.tokens import TokenSet
 from fusion_core.trace import trace_strategies
 from fusion_core.types import Failure, Inputs, Record, Tokens, Trace
 
 NEIGHBOURS = 5
-TIMED = 8  # fusions, the first to warm up
+TIMED = 8  # records
 
 
 @dataclass(frozen=True)
@@ -103,19 +105,12 @@ def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:
     return tuple(model.classes[i] for i in ranked if model.classes[i] not in done)
 
 
-def fusion_paces(model: FusedModel) -> dict[str, float]:
-    """Return the milliseconds of one fusion of one encoded record under every strategy: the median of a few."""
-    tokens = {m: t.rows(torch.zeros(1, dtype=torch.long)) for m, t in model.background.tokens.items()}
-    found = {}
-    for name in model.strategies:
-        spent = []
-        for _ in range(TIMED):
-            started = time.perf_counter()
-            with torch.no_grad():
-                model.fuse(tokens, name)
-            spent.append(1000 * (time.perf_counter() - started))
-        found[name] = float(np.median(spent[1:]))
-    return found
+def fusion_costs(model: FusedModel) -> dict[str, StrategyCost]:
+    """Measure what every strategy costs on the first few background records."""
+    rows = torch.arange(min(TIMED, model.background.size))
+    pools = {m: tokens.rows(rows) for m, tokens in model.background.tokens.items()}
+    names = tuple(str(k) for k in rows.tolist())
+    return strategy_costs(model, TokenSet(pools, dict.fromkeys(pools, rows), names, (None,) * len(names)))
 
 
 def similar_to(

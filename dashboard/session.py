@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -13,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.inspection import Training, content_key, fusion_paces, glimpse
+from dashboard.inspection import Training, content_key, fusion_costs, glimpse
 from dashboard.jobs import Job, Jobs, Work
 from dashboard.options import Workplace, workplaces
 from dashboard.state import recall, remember
@@ -24,7 +26,7 @@ from dashboard.views.similar import Glimpse
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
-from fusion_core.compare.result import Comparison
+from fusion_core.compare.result import Comparison, StrategyCost
 from fusion_core.compare.result_file import FILE_NAME, load_comparison
 from fusion_core.errors import RecordError
 from fusion_core.influence import load_influence
@@ -60,9 +62,9 @@ def model(folder: str) -> FusedModel:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def paces(folder: str) -> dict[str, float]:
-    """Return the milliseconds of one fusion under every strategy, measured once on this machine."""
-    return fusion_paces(model(folder))
+def costs(folder: str) -> dict[str, StrategyCost]:
+    """Return what every strategy costs, measured once on this machine on a few background records."""
+    return fusion_costs(model(folder))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the record set.")
@@ -88,6 +90,20 @@ def saved_comparison(model_folder: str, records_folder: str) -> Comparison | Non
     path = Path(records_folder) / FILE_NAME
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
     return _comparison_of(model_folder, records_folder, stamp) if stamp else None
+
+
+@st.cache_resource(show_spinner=False)
+def finished_comparisons() -> dict[str, Comparison]:
+    """Return the comparisons of the operator's records that were made here, by the name of their job."""
+    return {}
+
+
+@st.cache_resource(show_spinner=False)
+def pieces() -> Path:
+    """Return the folder where pieces of comparisons are kept as long as the server runs."""
+    folder = tempfile.TemporaryDirectory(prefix="fusion_lens_compare_")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

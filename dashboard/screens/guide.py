@@ -51,8 +51,8 @@ def render(go: Callable[[str], None]) -> None:
         st.html(guide.strategies_html(measured))
         st.caption(
             "Figures are read from the comparisons of the sample sets, on records no head has seen; 95 % intervals. "
-            "Under faults: mean accuracy over all kinds and severities of damage (relative robustness). ms: one fusion a "
-            "record on cached tokens, encoders not counted."
+            "Under faults: mean accuracy over all kinds and severities of damage (relative robustness). ms: one fusion "
+            "per record on cached tokens, encoders not counted."
         )
         st.markdown(guide.TRADE_OFFS)
 

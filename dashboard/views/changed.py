@@ -1,4 +1,4 @@
-"""What another strategy would have changed: failures it fixes, right answers it breaks, and the records, in words."""
+"""What another strategy would have changed: which failures are in view, and the changed records as a table."""
 
 from __future__ import annotations
 
@@ -8,39 +8,24 @@ from html import escape
 
 import numpy as np
 import pandas as pd
-from fusion_core.compare.significance import against, corrected
 
 from dashboard.views.compare import bounds, interval, p_words, said
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import cut
-from dashboard.views.ledger import plain, signed
-from fusion_core.compare.result import Against, Measured
+from dashboard.views.ledger import signed
+from fusion_core.compare.changed import Change
+from fusion_core.compare.result import StrategyCost
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Record
 from fusion_core.words import say
 
 KINDS = {"fixed": "fixed by it", "broken": "broken by it", "both": "wrong under both"}
-CLEAR = 0.05
 LONGEST_TEXT = 200
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Another strategy on the records in view. p: corrected for all the strategies that were tried (Holm)."""
-
-    strategy: str
-    against: Against
-    p: float
-
-    @property
-    def better(self) -> bool:
-        """Whether it is clearly better than today's."""
-        return self.against.difference.low > 0 and self.p < CLEAR
-
-
-@dataclass(frozen=True)
 class View:
-    """Which records are in view: those with this truth, today's answer, and value of a column; "" for all."""
+    """Which failures are in view: those with this truth, today's answer, and value of a column; "" for all."""
 
     label: str = ""
     answered: str = ""
@@ -51,20 +36,20 @@ class View:
 def by_record(answers: pd.DataFrame) -> pd.DataFrame:
     """Return the answers of labelled records, one row each: label, then each strategy's answer; an error is none."""
     known = answers[answers["label"].notna() & answers["strategy"].notna()]
-    wide = known.pivot_table(index="id", columns="strategy", values="prediction", aggfunc="first", sort=False)
-    return wide.assign(label=known.groupby("id", sort=False)["label"].first())
+    wide = known.pivot(index="id", columns="strategy", values="prediction")
+    return wide.reindex(known["id"].unique()).assign(label=known.groupby("id")["label"].first())
 
 
-def in_view(wide: pd.DataFrame, today: str, view: View, records: Mapping[str, Record]) -> pd.DataFrame:
-    """Return the records in view."""
-    kept = np.ones(len(wide), dtype=bool)
+def in_view(wide: pd.DataFrame, today: str, view: View, records: Mapping[str, Record]) -> list[str]:
+    """Return the ids of today's failures that are in view."""
+    kept = (wide[today] != wide["label"]).to_numpy() & wide[today].notna().to_numpy()
     if view.label:
         kept &= (wide["label"] == view.label).to_numpy()
     if view.answered:
         kept &= (wide[today] == view.answered).to_numpy()
     if view.column:
         kept &= np.array([_value(records.get(str(id)), view.column) == view.value for id in wide.index], dtype=bool)
-    return wide[kept]
+    return [str(id) for id in wide.index[kept]]
 
 
 def _value(record: Record | None, column: str) -> str:
@@ -80,74 +65,44 @@ def columns_of(records: Sequence[Record], most: int = 20) -> dict[str, list[str]
     return {name: sorted(values) for name, values in found.items() if 1 < len(values) <= most}
 
 
-def outcomes(wide: pd.DataFrame, today: str, strategies: Sequence[str]) -> list[Outcome]:
-    """Set each other strategy against today's on the records in view, the one that gains most first."""
-    others = [name for name in strategies if name != today and name in wide]
-    if today not in wide or wide.empty:
-        return []
-    base = (wide[today] == wide["label"]).to_numpy()
-    found = [against((wide[name] == wide["label"]).to_numpy(), base, today) for name in others]
-    ps = corrected([one.p for one in found])
-    made = [Outcome(name, one, p) for name, one, p in zip(others, found, ps, strict=True)]
-    return sorted(made, key=lambda one: -(one.against.fixes - one.against.breaks))
+def view_words(view: View) -> str:
+    """Return which failures are in view, as Markdown; "" for all."""
+    parts = [f"truth {markdown_safe(view.label)}"] if view.label else []
+    parts += [f"answered {markdown_safe(view.answered)}"] if view.answered else []
+    parts += [f"{markdown_safe(view.column)} {markdown_safe(view.value)}"] if view.column else []
+    return ", ".join(parts)
 
 
-def recommendation(found: Sequence[Outcome], today: str, paces: Mapping[str, float]) -> str:
-    """Return in one sentence what follows, with its numbers, as Markdown."""
-    if not found:
-        return "There is no other strategy to compare with."
-    best = found[0]
-    failures = best.against.failures
-    if not failures:
-        return f"{say(today).capitalize()} answers all of these records rightly: there is nothing to fix."
-    change = f"fixes {best.against.fixes:,} of {failures:,} failures and breaks {best.against.breaks:,}"
-    evidence = f"accuracy {_plain(best.against.difference)}, {p_words(best.p)} corrected for {len(found)} strategies"
-    if best.better:
-        return f"**{say(best.strategy)}** {change}{_costs(best.strategy, today, paces)} ({evidence})."
-    return (
-        f"**Stay with {say(today)}**: no other strategy is clearly better on these records. The best of them, "
-        f"{say(best.strategy)}, {change} ({evidence})."
-    )
-
-
-def _plain(figure: Measured) -> str:
-    return f"{signed(figure.value, 2)} ({plain(figure.low, 2)} to {plain(figure.high, 2)})"
-
-
-def _costs(name: str, today: str, paces: Mapping[str, float]) -> str:
-    if name not in paces or today not in paces:
-        return ""
-    more = paces[name] - paces[today]
-    return f"; it costs {abs(more):.1f} ms {'more' if more >= 0 else 'less'} per record"
-
-
-def outcomes_html(found: Sequence[Outcome], today: str, chosen: str, paces: Mapping[str, float]) -> str:
-    """Return the strategies with what each fixes and breaks."""
-    low, high = bounds([one.against.difference for one in found], zero=True)
-    rows = "".join(_row(one, low, high, one.strategy == chosen, today, paces) for one in found)
+def changes_html(found: Sequence[Change], chosen: str, costs: Mapping[str, StrategyCost]) -> str:
+    """Return the other strategies with what each fixes and breaks."""
+    low, high = bounds([one.difference for one in found], zero=True)
+    rows = "".join(_row(one, low, high, one.other == chosen, costs) for one in found)
     head = "".join(f"<th>{name}</th>" for name in ("strategy", "fixes", "breaks", "accuracy gained", "", "ms more"))
     return f'<div class="wide"><table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _row(one: Outcome, low: float, high: float, chosen: bool, today: str, paces: Mapping[str, float]) -> str:
-    own = one.against
-    more = signed(paces[one.strategy] - paces[today], 1) if one.strategy in paces and today in paces else ""
+def _row(one: Change, low: float, high: float, chosen: bool, costs: Mapping[str, StrategyCost]) -> str:
+    known = one.other in costs and one.strategy in costs
+    more = signed(costs[one.other].milliseconds - costs[one.strategy].milliseconds, 1) if known else ""
     cells = (
-        f"<b>{escape(say(one.strategy))}</b>",
-        f"{own.fixes:,} <small>of {own.failures:,}</small>",
-        f"{own.breaks:,}",
-        f"{interval(own.difference, low, high, 0.0)} {said(own.difference, sign=True)}",
-        f"<small>{p_words(one.p)}</small>",
+        f"<b>{escape(say(one.other))}</b>",
+        f"{len(one.fixes):,} <small>of {one.failures:,}</small>",
+        f"{len(one.breaks):,}",
+        f"{interval(one.difference, low, high, 0.0)} {said(one.difference, 3, sign=True)}",
+        f"<small>{escape(p_words(one.p))}</small>",
         more,
     )
     return f"<tr{' class=today' if chosen else ''}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
-def changed_ids(wide: pd.DataFrame, today: str, other: str, kind: str) -> list[str]:
-    """Return the records that another strategy fixes, breaks, or gets wrong too, in their order."""
-    base, own = wide[today] == wide["label"], wide[other] == wide["label"]
-    kept = {"fixed": ~base & own, "broken": base & ~own, "both": ~base & ~own}[kind]
-    return [str(id) for id in wide.index[kept]]
+def changed_ids(one: Change, failures: Sequence[str]) -> dict[str, list[str]]:
+    """Return the failures in view that another strategy fixes, the records it breaks, and those wrong under both."""
+    fixed = set(one.fixes)
+    return {
+        "fixed": [id for id in failures if id in fixed],
+        "broken": list(one.breaks),
+        "both": [id for id in failures if id not in fixed],
+    }
 
 
 def changed_table(
@@ -175,11 +130,3 @@ def changed_table(
 
 def _answer(one: object) -> str:
     return show_text(one) if isinstance(one, str) else "no answer"
-
-
-def view_words(view: View) -> str:
-    """Return which records are in view, as Markdown."""
-    parts = [f"truth {markdown_safe(view.label)}"] if view.label else []
-    parts += [f"answered {markdown_safe(view.answered)}"] if view.answered else []
-    parts += [f"{markdown_safe(view.column)} {markdown_safe(view.value)}"] if view.column else []
-    return ", ".join(parts) or "all labelled records"

@@ -18,11 +18,15 @@ NEEDS = {
 }
 #: What a figure of the verdict's evidence is called; another one is shown under its own name.
 EVIDENCE = {
-    "difference": "accuracy, best relating less best additive strategy",
-    "gap": "EMAP gap: accuracy lost by the additive part alone",
-    "residual": "share of the logits that no sum of modalities gives",
-    "synergy": "synergy, bits",
+    "difference": "accuracy of the best strategy that relates, less the best that adds up votes",
+    "gap": "accuracy it loses when only a sum of its modalities is left (EMAP gap)",
+    "residual": "share of its logits that no such sum gives",
+    "synergy": "bits about the label that a pair of modalities knows only together",
+    "redundancy": "bits that both know",
+    "unique_first": "bits that only the first knows",
+    "unique_second": "bits that only the second knows",
 }
+ACCURACIES, SHARES = ("difference", "gap"), ("residual",)  # on one axis each; the rest are bits
 SMALL = 0.001
 
 
@@ -74,17 +78,27 @@ def verdict_html(found: Comparison) -> str:
     verdict = found.verdict
     if verdict is None:
         return ""
-    low, high = bounds(list(verdict.evidence.values()), zero=True)
-    rows = "".join(
-        f"<tr><td>{escape(EVIDENCE.get(name, name.replace('_', ' ')))}</td><td>{interval(figure, low, high, 0.0)}</td>"
-        f"<td>{said(figure, sign=True)}</td></tr>"
-        for name, figure in verdict.evidence.items()
-    )
-    table = f"<table><caption>Evidence, with 95 % intervals; the line is 0</caption>{rows}</table>" if rows else ""
     return (
         f'<div class="verdict-card"><span class="needs {verdict.needs}">{NEEDS[verdict.needs]}</span>'
-        f"<p>{escape(show_text(verdict.message))}</p>{table}</div>"
+        f"<p>{escape(show_text(verdict.message))}</p>{_evidence(verdict.evidence)}</div>"
     )
+
+
+def _evidence(figures: Mapping[str, Measured]) -> str:
+    """Return the figures of a verdict, those in one unit on one axis."""
+    rows = ""
+    for name, figure in figures.items():
+        alike = [f for n, f in figures.items() if _unit(n) == _unit(name)]
+        low, high = bounds(alike, zero=True)
+        word = escape(show_text(EVIDENCE.get(name, name.replace("_", " "))))
+        shown = interval(figure, low, high, 0.0)
+        rows += f"<tr><td>{word}</td><td>{shown}</td><td>{said(figure, 3)}</td></tr>"
+    caption = "The evidence, with 95 % intervals; the upright line is 0"
+    return f'<div class="wide"><table><caption>{caption}</caption>{rows}</table></div>' if rows else ""
+
+
+def _unit(name: str) -> str:
+    return "accuracy" if name in ACCURACIES else "share" if name in SHARES else "bits"
 
 
 def strategies_html(found: Comparison, against: Mapping[str, Against], today: str) -> str:
@@ -235,10 +249,12 @@ def time_left(seconds: float, done: int, planned: int) -> str:
     return f"about {left:.0f} s left" if left < 90 else f"about {left / 60:.0f} min left"
 
 
-def progress_words(found: Comparison | None, seconds: float) -> tuple[float, str]:
-    """Return the share done, and what is being done."""
+def progress_words(found: Comparison | None, within: str, seconds: float) -> tuple[float, str]:
+    """Return the share done, and what is being done; within: how far the piece at hand is."""
     if found is None or not found.planned:
-        return 0.0, "Reading and encoding the records."
+        return 0.0, "Reading the records."
     left = time_left(seconds, found.done, found.planned)
     doing = f": {show_text(found.doing)}" if found.doing else ""
-    return min(1.0, found.done / found.planned), f"{found.done} of {found.planned} pieces{doing}. {left}".strip()
+    inside = f" ({show_text(within)})" if within else ""
+    words = f"{found.done} of {found.planned} pieces{doing}{inside}. {left}"
+    return min(1.0, found.done / found.planned), words.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from dashboard.views.compare import CHANCE, NEEDS, bounds, interval, said
+from dashboard.views.compare import CHANCE, said, verdict_html
 from dashboard.views.ledger import plain
 from fusion_core.compare.result import Comparison, StrategyReport
 from fusion_core.reading.texts import show_text
@@ -130,17 +130,6 @@ def _figures(report: StrategyReport | None) -> list[str]:
 
 def shown_html(found: Comparison) -> str:
     """Return what a measured set shows: its verdict with the evidence behind it."""
-    verdict = found.verdict
-    if verdict is None:
+    if found.verdict is None:
         return f"<p>{escape(NOT_MEASURED)}</p>"
-    low, high = bounds(list(verdict.evidence.values()), zero=True)
-    rows = "".join(
-        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{interval(figure, low, high, 0.0)}</td>"
-        f"<td>{said(figure, sign=True)}</td></tr>"
-        for name, figure in verdict.evidence.items()
-    )
-    return (
-        f'<div class="verdict-card"><span class="needs {verdict.needs}">{NEEDS[verdict.needs]}</span>'
-        f"<p>{escape(show_text(verdict.message))}</p><table>{rows}</table>"
-        f"<small>{found.records:,} records, 95 % intervals.</small></div>"
-    )
+    return f'{verdict_html(found)}<p class="records">{found.records:,} records.</p>'

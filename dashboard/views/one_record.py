@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from dashboard.views.ledger import plain, signed
 from dashboard.views.picker import MARKS
 from dashboard.views.sketch import Picture, audio_strip, look_of, picture, strongest_words
+from fusion_core.compare.result import StrategyCost
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Ledger, Trace
 from fusion_core.words import count, present_in, say
@@ -22,12 +23,11 @@ OWN = ""
 
 @dataclass(frozen=True)
 class StrategyCard:
-    """What is said of a strategy beside its trace. milliseconds: of one fusion of encoded tokens."""
+    """What is said of a strategy beside its trace."""
 
     name: str
     status: str
-    parameters: int
-    milliseconds: float | None = None
+    cost: StrategyCost
     failure: str = ""
 
 
@@ -36,7 +36,7 @@ def card(about: StrategyCard, trace: Trace | None, today: Trace | None, target: 
 
     target: the class that bars and map explain, `OWN` for each strategy's own answer. thumbnail: its picture.
     """
-    facts = f'<p class="cost">{escape(_cost(about))}</p>'
+    facts = f'<p class="cost">{_cost(about.cost)}</p>'
     if trace is None:
         return f'<div class="one">{_head(about, "")}<p>{escape(about.failure or "No answer.")}</p>{facts}</div>'
     if about.status == CHANCE:
@@ -119,11 +119,8 @@ def _map(trace: Trace, target: str, thumbnail: Picture | None) -> str:
     return f'<div class="look">{image}<div class="beside">{beside}</div></div>{note}'
 
 
-def _cost(about: StrategyCard) -> str:
-    parts = [f"{count(about.parameters)} weights"]
-    if about.milliseconds is not None:
-        parts.insert(0, f"{about.milliseconds:.1f} ms")
-    return " · ".join(parts)
+def _cost(cost: StrategyCost) -> str:
+    return f"{cost.milliseconds:.1f} ms · {count(cost.parameters)} weights"
 
 
 def tally(traces: Sequence[Trace], today: Trace | None) -> str:
@@ -138,13 +135,12 @@ def tally(traces: Sequence[Trace], today: Trace | None) -> str:
     return f"{'; '.join(parts)}."
 
 
-def explained_note(target: str, paces: Mapping[str, float]) -> str:
+def explained_note(target: str) -> str:
     """Return how bars, maps and costs are meant, in one caption."""
     to = f"the truth, “{show_text(target)}”" if target else "each strategy’s own answer"
-    fastest = f" ms: median of one fusion on encoded tokens here ({min(paces.values()):.1f} at best)." if paces else ""
     return (
-        f"Bars: exact Shapley contributions to {to}, in logits less the mean logit, ± 2 standard errors over donors; "
-        "pale: not distinguishable from 0. Longest bar: largest of that strategy. Blue cells and words: attention "
-        "above an even share, or for the class; orange: against it. Attention is where it looks, not why it answers."
-        f"{fastest}"
+        f"Bars: exact Shapley contributions to {to}, in logits less the mean logit, ± 2 standard errors over donors;"
+        " pale: not distinguishable from 0. Longest bar: largest of that strategy. Maps: blue is attention above "
+        "an even share, or for the class; orange against it. Attention is where it looks, not why it answers. ms: one "
+        "fusion of encoded tokens."
     )
