@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fusion_core.compare.result import Measured, StrategyCost
-from fusion_core.compare.significance import corrected, mcnemar
+from fusion_core.compare.significance import corrected, gain, mcnemar
 from fusion_core.errors import CallError
-from fusion_core.intervals import paired_difference
 from fusion_core.words import plain, say, signed
 
 SURE = 0.05
@@ -67,7 +66,6 @@ def _change(own: pd.Series, other: pd.Series, failures: Collection[str] | None) 
     both = own.index[own.index.isin(other.index)]
     before, after = own.loc[both].to_numpy(), other.loc[both].to_numpy()
     viewed = ~before if failures is None else ~before & both.isin(list(failures))
-    mean, (low, high) = paired_difference(after, before)
     return Change(
         strategy=str(own.name),
         other=str(other.name),
@@ -75,7 +73,7 @@ def _change(own: pd.Series, other: pd.Series, failures: Collection[str] | None) 
         breaks=tuple(both[~after & before]),
         failures=int(viewed.sum()),
         records=len(both),
-        difference=Measured(mean, max(-1.0, low), min(1.0, high)),
+        difference=gain(after, before),
         p=mcnemar(int((after & ~before).sum()), int((~after & before).sum())),
     )
 

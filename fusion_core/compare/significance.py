@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy.stats import binom
 
 from fusion_core.compare.result import Against, Measured
-from fusion_core.intervals import paired_difference
+from fusion_core.intervals import Z95
 
 
 def against(right: np.ndarray, base: np.ndarray, baseline: str) -> Against:
     """Set what a strategy answers rightly, `bool [N]`, against the baseline's on the same records."""
     fixes, breaks = int((right & ~base).sum()), int((base & ~right).sum())
-    mean, (low, high) = paired_difference(right, base)
-    return Against(baseline, Measured(mean, low, high), mcnemar(fixes, breaks), fixes, breaks, int((~base).sum()))
+    return Against(baseline, gain(right, base), mcnemar(fixes, breaks), fixes, breaks, int((~base).sum()))
+
+
+def gain(first: np.ndarray, second: np.ndarray) -> Measured:
+    """Return the share of records answered rightly, `bool [N]`, less that of others on the same, paired.
+
+    The interval counts half a record more in each of the four ways two answers can turn out (Agresti & Min 2005): that
+    a few records agree everywhere does not make it narrow.
+    """
+    up, down, count = (first & ~second).sum() + 0.5, (second & ~first).sum() + 0.5, len(first) + 2.0
+    middle = (up - down) / count
+    half = Z95 * math.sqrt(up + down - (up - down) ** 2 / count) / count
+    value = (int(first.sum()) - int(second.sum())) / len(first)
+    return Measured(value, max(-1.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
 
 
 def mcnemar(fixes: int, breaks: int) -> float:

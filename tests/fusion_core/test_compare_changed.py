@@ -60,7 +60,7 @@ def test_significance_counts_how_many_were_looked_at():
 
 
 def test_errors_labels_and_chance_are_left_out():
-    broken = table()
+    broken = table().astype({"correct": object})
     broken.loc[broken["id"] == "9-0", ["status", "correct"]] = ["error", None]
     assert changes(broken, "late")[0].records == 9
     assert changes(table(label=None), "late") == ()

@@ -9,7 +9,8 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss
 
 from fusion_core.compare.quality import answered, calibration_error, fitted_temperature, quality
 from fusion_core.compare.resampling import resampled_means
-from fusion_core.compare.significance import against, corrected, mcnemar
+from fusion_core.compare.significance import against, corrected, gain, mcnemar
+from fusion_core.intervals import paired_difference
 from fusion_core.reliability import equal_mass
 
 RNG = np.random.default_rng(0)
@@ -96,6 +97,17 @@ def test_against_counts_what_changes():
     assert (found.fixes, found.breaks, found.failures) == (2, 1, 3)
     assert found.difference.value == pytest.approx(1 / 6)
     assert found.p == 1.0
+
+
+def test_a_gain_is_never_sure_of_what_few_records_say():
+    all_right = np.ones(6, bool)
+    found = gain(all_right, all_right)
+    assert (found.value, found.low) == (0.0, pytest.approx(-found.high))
+    assert found.high == pytest.approx(1.96 / 8, abs=1e-3)
+    assert gain(np.ones(300, bool), np.ones(300, bool)).high < 0.01
+    a, b = RNG.random(2_000) < 0.8, RNG.random(2_000) < 0.7
+    mean, (low, high) = paired_difference(a, b)
+    assert (gain(a, b).value, gain(a, b).low, gain(a, b).high) == pytest.approx((mean, low, high), abs=2e-3)
 
 
 def test_holm_corrects_each_test_for_all():
