@@ -10,6 +10,8 @@ import pandas as pd
 from dashboard import session, state
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
+from dashboard.views.escape import markdown_safe
+from dashboard.views.picker import refusals
 from fusion_core.model import FusedModel
 
 PARTS = {"record": "On one record", "set": "On the record set", "changed": "What would have changed"}
@@ -91,3 +93,10 @@ def asked_part(rows: int) -> str:
     """Return which part of the screen the address asks for; a set of one record has only its record to show."""
     asked = state.link().get("part", "")
     return asked if asked in PARTS and rows > 1 else "record"
+
+
+def records_said(desk: CompareDesk) -> str:
+    """Return which records are open, as Markdown."""
+    count = len(desk.opened.records.records)
+    name = "" if desk.is_operators else f" of {markdown_safe(desk.opened.name)}"
+    return f"{count:,} records{name}, {desk.labelled:,} with a label{refusals(desk.opened.records.refusals)}"

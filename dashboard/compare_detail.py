@@ -7,8 +7,9 @@ import streamlit as st
 from dashboard import state
 from dashboard.compare_desk import CompareDesk
 from dashboard.views import compare_charts as charts
-from dashboard.views.compare import calibration_words, fault_kinds, fault_words, robustness_html
+from dashboard.views.compare import calibration_words, fault_kinds, fault_words, offered, robustness_html
 from dashboard.views.labels import say
+from dashboard.views.presence import presence_html
 from fusion_core.compare.result import Comparison, StrategyReport
 
 DETAIL = "compare details"
@@ -17,18 +18,20 @@ DETAIL = "compare details"
 @st.fragment(key=DETAIL)
 def detail_cards(desk: CompareDesk, found: Comparison, done: bool) -> None:
     """Place the cards there are figures for; the strategy and fault that are chosen stand in the address."""
-    reports = charts.offered(found)
+    reports = offered(found)
     kinds = fault_kinds(found)
     first, second = st.columns([5, 4])
     with first.container(border=True, key="compare box faults"):
         _faults(desk, found, kinds, done)
+    with first.container(border=True, key="compare box leaning"):
+        _leaning(found, reports, done)
     with second.container(border=True, key="compare box presence"):
         _presence(found, reports, done)
-    third, fourth = st.columns([5, 4])
-    with third.container(border=True, key="compare box leaning"):
-        _leaning(found, reports, done)
-    with fourth.container(border=True, key="compare box one"):
-        _one_strategy(desk, found, reports, done)
+    with second.container(border=True, key="compare box one"):
+        report = _one_strategy(found, reports, done)
+    if report is not None:
+        with second.container(border=True, key="compare box pairs"):
+            _pairs(report, found, done)
 
 
 def _later(done: bool, why: str) -> None:
@@ -53,7 +56,7 @@ def _faults(desk: CompareDesk, found: Comparison, kinds: list[str], done: bool) 
     )
     state.write_link(fault=kind if kind != kinds[0] else "")
     best = found.verdict.strategy if found.verdict else ""
-    shown = list(dict.fromkeys(name for name in (best, desk.today, _asked(desk, found)) if name))
+    shown = list(dict.fromkeys(name for name in (best, desk.today, _asked(found)) if name))
     st.plotly_chart(charts.robustness(found, kind, shown), key="robustness", theme="streamlit")
     some = next(curve for report in found.strategies for curve in report.curves if curve.kind == kind)
     once = "" if some.graded else " The harm is the same at every severity, so it is measured once."
@@ -72,10 +75,11 @@ def _presence(found: Comparison, reports: list[StrategyReport], done: bool) -> N
     if not measured:
         _later(done, "Presence patterns were not measured here.")
         return
-    st.plotly_chart(charts.patterns(found), key="patterns")
+    st.html(presence_html(found))
+    error = "; ECE below it" if labelled else ""
     st.caption(
         f"Only these modalities left, the others removed (policy: missing); {max(p.records for p in measured):,} "
-        f"records. Hover for the 95 % interval{' and the calibration error (ECE)' if labelled else ''}."
+        f"records{error}. Hover for the 95 % interval."
     )
 
 
@@ -98,27 +102,27 @@ def _leaning(found: Comparison, reports: list[StrategyReport], done: bool) -> No
         )
 
 
-def _asked(desk: CompareDesk, found: Comparison) -> str:
+def _asked(found: Comparison) -> str:
     """Return the strategy that is looked at closely: the one asked for, else the recommended one, else the best."""
-    names = [report.strategy for report in charts.offered(found)]
+    names = [report.strategy for report in offered(found)]
     asked = state.link().get("strategy", "")
     best = found.verdict.strategy if found.verdict else ""
     return next((name for name in (asked, best, *names) if name in names), "")
 
 
-def _one_strategy(desk: CompareDesk, found: Comparison, reports: list[StrategyReport], done: bool) -> None:
+def _one_strategy(found: Comparison, reports: list[StrategyReport], done: bool) -> StrategyReport | None:
+    """Show how far the confidence of the strategy that is looked at can be believed; return its report."""
     names = [report.strategy for report in reports]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**How far can its confidence be believed?**", width="stretch")
         if not names:
-            return
-        at = names.index(_asked(desk, found))
+            return None
+        at = names.index(_asked(found))
         key = f"looked at · {state.jumps()}"
         chosen = st.selectbox("Strategy", names, at, format_func=say, label_visibility="collapsed", key=key, width=190)
     state.write_link(strategy=chosen)
-    report = found.of(chosen)
-    _calibration(report, done)
-    _pairs(report, found, done)
+    _calibration(found.of(chosen), done)
+    return found.of(chosen)
 
 
 def _calibration(report: StrategyReport, done: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import record_session, session, state
 from dashboard.compare_desk import CompareDesk
@@ -10,18 +11,18 @@ from dashboard.comparing import costs_of
 from dashboard.inspection import Inspection, content_key
 from dashboard.record_panel import TRACING
 from dashboard.views.escape import markdown_safe
-from dashboard.views.labels import cut, say
+from dashboard.views.labels import say
 from dashboard.views.one_record import OWN, StrategyCard, card, explained_note, tally
 from dashboard.views.sketch import Picture
 from fusion_core.errors import FusionError
-from fusion_core.reading.texts import show_text
 from fusion_core.types import Record, Trace
 
-LONGEST_TEXT = 160
 
+def record_part(desk: CompareDesk, id: str, bar: DeltaGenerator) -> None:
+    """Show a record under every strategy, a card each; a click on one opens the record in Inspect under it.
 
-def record_part(desk: CompareDesk, id: str) -> None:
-    """Show a record under every strategy, a card each; a click on one opens the record in Inspect under it."""
+    bar: the row above the cards.
+    """
     try:
         record = session.opened_record(desk.loaded, desk.opened, id)
         with st.spinner(TRACING):
@@ -32,7 +33,7 @@ def record_part(desk: CompareDesk, id: str) -> None:
         return
     traces = {trace.strategy: trace for trace in found.traces}
     today = traces.get(desk.today)
-    target = _head(desk, record, found, today)
+    target = _head(desk, record, found, today, bar)
     with st.container(key="compare cards"):
         for name in desk.loaded.strategies:
             about = StrategyCard(name, desk.loaded.fitted[name].status, costs[name], found.failures.get(name, ""))
@@ -43,25 +44,22 @@ def record_part(desk: CompareDesk, id: str) -> None:
     st.caption(explained_note(target))
 
 
-def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | None) -> str:
-    """Say what the record is and how many are right; return the class that is explained."""
+def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | None, bar: DeltaGenerator) -> str:
+    """Say how many strategies are right; return the class that is explained."""
     truth = record.label if record.label in desk.loaded.classes else None
-    with st.container(key="compare head", horizontal=True, vertical_alignment="center"):
-        text = markdown_safe(cut(show_text(record.text or ""), LONGEST_TEXT)) or ":gray[no text]"
+    with bar:
         known = f"truth **{markdown_safe(record.label)}**" if record.label is not None else "truth not known"
-        heard = " · has audio" if record.audio is not None and "audio" in desk.loaded.modalities else ""
-        st.markdown(f"{text} · {known}{heard} · {tally(found.traces, today)}", width="stretch")
+        st.markdown(f"{known} · {tally(found.traces, today)}", width="stretch")
         if truth is None:
             return OWN
-        key = f"explain · {state.jumps()}"
         wanted = st.segmented_control(
             "Explain",
             [OWN, "truth"],
             default="truth" if state.link().get("explain") == "truth" else OWN,
-            format_func=lambda one: "each one’s answer" if one == OWN else "the truth",
+            format_func=lambda one: "explain its own answer" if one == OWN else "explain the truth",
             label_visibility="collapsed",
             required=True,
-            key=key,
+            key=f"explain · {state.jumps()}",
         )
     state.write_link(explain=wanted or "")
     return truth if wanted == "truth" else OWN

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import session, state
 from dashboard.compare_changed import changed_part
-from dashboard.compare_desk import PARTS, CompareDesk, asked_part, asked_today, leave
+from dashboard.compare_desk import PARTS, CompareDesk, asked_part, asked_today, leave, records_said
 from dashboard.compare_record import record_part
 from dashboard.compare_set import set_part
 from dashboard.options import Workplace
@@ -52,13 +52,19 @@ def _screen(places: list[Workplace]) -> None:
         if opened is None:
             st.info("This model came without records. Upload some on Inspect, or start with `--records DIR`.")
             return
-        desk = CompareDesk(place, loaded, opened, today)
-        with third:
-            order, chosen = pick_record(place, desk.opened, asked, today)
-    if chosen is None:
+    desk = CompareDesk(place, loaded, opened, today)
+    bar = st.container(key="compare head", horizontal=True, vertical_alignment="center")
+    with bar:
+        part = _pick_part(len(opened.records.records))
+    with third:
+        if part == "record":
+            _, chosen = pick_record(place, opened, asked, today)
+        else:
+            chosen = asked.get("record", "")
+            st.caption(records_said(desk))
+    if chosen is None or not opened.records.records:
         st.warning("No row of this record set could be read.")
         return
-    part = _pick_part(len(order))
     own = state.link() if state.link().get("model") in (None, place.name) else {}
     state.write_link(
         model=place.name,
@@ -70,7 +76,7 @@ def _screen(places: list[Workplace]) -> None:
         strategy=own.get("strategy", ""),
     )
     if part == "record":
-        record_part(desk, chosen)
+        record_part(desk, chosen, bar)
     elif part == "set":
         set_part(desk)
     else:

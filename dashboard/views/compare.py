@@ -39,6 +39,11 @@ def ranked(found: Comparison) -> list[StrategyReport]:
     return sorted(found.strategies, key=place)
 
 
+def offered(found: Comparison) -> list[StrategyReport]:
+    """Return strategies whose answers may be shown, best first."""
+    return [report for report in ranked(found) if report.status != CHANCE]
+
+
 def interval(figure: Measured, low: float, high: float, zero: float | None = None) -> str:
     """Return a figure as a dot on its 95 % interval, on an axis from low to high; zero: where a mark stands."""
     width = max(high - low, 1e-12)

@@ -1,4 +1,4 @@
-"""The charts of Compare: robustness, presence patterns, calibration, what is leaned on, and what pairs know."""
+"""The charts of Compare: robustness, calibration, what is leaned on, and what pairs of modalities know."""
 
 from __future__ import annotations
 
@@ -8,22 +8,18 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from dashboard.views.charts import CAUSE_COLOURS, UNEXPLAINED, plain_figure, reliability
-from dashboard.views.compare import CHANCE, curve_of, fault_words, ranked
-from fusion_core.compare.result import Calibration, Comparison, Measured, PatternQuality, StrategyReport
+from dashboard.views.compare import curve_of, fault_words, offered
+from fusion_core.compare.result import Calibration, Comparison, Measured, StrategyReport
 from fusion_core.words import say
 
 BLUE, ORANGE, GREEN, PURPLE = CAUSE_COLOURS[:4]
+ERRORS = "#8a93a3"
 MODALITY_COLOURS = {"text": BLUE, "image": ORANGE, "audio": GREEN}
 #: Redundancy, the unique parts and synergy, in the order they are stacked.
 PARTS = (("redundancy", UNEXPLAINED), ("unique_first", BLUE), ("unique_second", ORANGE), ("synergy", PURPLE))
 
 
-def offered(found: Comparison) -> list[StrategyReport]:
-    """Return strategies whose answers may be shown, best first."""
-    return [report for report in ranked(found) if report.status != CHANCE]
-
-
-def _error(figures: Sequence[Measured]) -> dict[str, object]:
+def _error(figures: Sequence[Measured], colour: str = "") -> dict[str, object]:
     return {
         "type": "data",
         "symmetric": False,
@@ -31,7 +27,7 @@ def _error(figures: Sequence[Measured]) -> dict[str, object]:
         "arrayminus": [f.value - f.low for f in figures],
         "width": 0,
         "thickness": 1,
-    }
+    } | ({"color": colour} if colour else {})
 
 
 def robustness(found: Comparison, kind: str, shown: Sequence[str]) -> go.Figure:
@@ -63,47 +59,18 @@ def robustness(found: Comparison, kind: str, shown: Sequence[str]) -> go.Figure:
 
 def _with_legend(figure: go.Figure) -> go.Figure:
     figure.update_layout(
-        showlegend=True, legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"size": 12}}
+        showlegend=True,
+        legend={
+            "orientation": "h",
+            "y": 1.0,
+            "yanchor": "bottom",
+            "x": 0,
+            "font": {"size": 12},
+            "traceorder": "normal",
+        },
     )
     figure.update_layout(margin={"l": 8, "r": 8, "t": 34, "b": 8})
     return figure
-
-
-def pattern_words(present: Sequence[str]) -> str:
-    """Return which modalities are left."""
-    return " + ".join(say(m) for m in present)
-
-
-def patterns(found: Comparison) -> go.Figure:
-    """Draw accuracy with only some modalities left, without labels agreement: strategies by presence patterns."""
-    reports = [report for report in offered(found) if report.patterns]
-    columns = list(dict.fromkeys(p.present for r in reports for p in r.patterns))
-    columns.sort(key=lambda present: (-len(present), present))
-    table = [{p.present: p for p in report.patterns} for report in reports]
-    shown = [[row[c].accuracy or row[c].agreement if c in row else None for c in columns] for row in table]
-    figure = go.Figure(
-        go.Heatmap(
-            x=[pattern_words(present).replace(" + ", "<br>+ ") for present in columns],
-            y=[say(report.strategy) for report in reports],
-            z=[[one.value if one else None for one in row] for row in shown],
-            customdata=[[_pattern_said(row[c]) if c in row else "" for c in columns] for row in table],
-            texttemplate="%{z:.2f}",
-            colorscale=[[0.0, "rgba(47,107,216,.04)"], [1.0, "rgba(47,107,216,.72)"]],
-            zmin=0.0,
-            zmax=1.0,
-            showscale=False,
-            hovertemplate="%{y}, %{customdata}<extra></extra>",
-        )
-    )
-    figure.update_yaxes(autorange="reversed")
-    return plain_figure(figure, 60 + 30 * max(3, len(reports)))
-
-
-def _pattern_said(one: PatternQuality) -> str:
-    shown = one.accuracy or one.agreement
-    figures = f"{shown.value:.2f} ({shown.low:.2f} to {shown.high:.2f})" if shown else "not measured"
-    error = f", ECE {one.calibration_error:.2f}" if one.calibration_error is not None else ""
-    return f"{pattern_words(one.present)}: {figures}{error}, n {one.records:,}"
 
 
 def calibration(found: Calibration) -> go.Figure:
@@ -149,6 +116,7 @@ def perceptual(found: Comparison) -> go.Figure:
             error_x=_error([Measured(score.score, *score.interval) for _, score in own]),
             hovertemplate=f"%{{y}}, {say(modality)}: %{{x:.2f}}<extra></extra>",
         )
+    figure.update_layout(scattermode="group", scattergap=0.4)
     figure.add_vline(x=0, line={"dash": "dot", "width": 1, "color": UNEXPLAINED})
     figure.update_xaxes(title="accuracy lost", showgrid=True, gridcolor="rgba(128,138,155,.18)")
     figure.update_yaxes(autorange="reversed")
@@ -172,7 +140,7 @@ def information(report: StrategyReport) -> go.Figure:
             name={"unique_first": "first alone", "unique_second": "second alone"}.get(part, part),
             marker={"color": colour},
             customdata=said,
-            error_y=_error([Measured(getattr(f.bits, part), *f.intervals[part]) for f in report.information]),
+            error_y=_error([Measured(getattr(f.bits, part), *f.intervals[part]) for f in report.information], ERRORS),
             hovertemplate="%{x}: %{customdata}<extra></extra>",
         )
     figure.update_layout(barmode="group", bargap=0.3)

@@ -139,8 +139,8 @@ def explained_note(target: str) -> str:
     """Return how bars, maps and costs are meant, in one caption."""
     to = f"the truth, “{show_text(target)}”" if target else "each strategy’s own answer"
     return (
-        f"Bars: exact Shapley contributions to {to}, in logits less the mean logit, ± 2 standard errors over donors;"
-        " pale: not distinguishable from 0. Longest bar: largest of that strategy. Maps: blue is attention above "
-        "an even share, or for the class; orange against it. Attention is where it looks, not why it answers. ms: one "
-        "fusion of encoded tokens."
+        f"Bars: exact Shapley contributions to {to}, in logits less the mean logit, ± 2 standard errors; "
+        "pale: not told from 0. Maps, each modality by its own strongest: blue is for the class, or attention above an "
+        "even share (×); orange against. Attention is where it looks, not why it answers. ms: one fusion of encoded "
+        "tokens."
     )

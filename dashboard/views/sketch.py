@@ -26,6 +26,8 @@ VIEWS = ("relevancy", "rollout", "raw")  # of attention, the first there is
 class Look:
     """One map to draw: token scores `[T_m]` per modality, in -1..1 of full colour, and as they are printed.
 
+    A modality's strongest token has the full colour, and its figure beside it: what is small must still be seen.
+
     name: what kind of map it is. check: whether it can be believed, short; sentence: the same, in full.
     """
 
@@ -62,8 +64,8 @@ def _attention(trace: Trace, method: str, target: str | None, scores: Mapping[st
     whole = sum(float(s.sum()) for s in known.values()) or 1.0
     even = 1.0 / max(1, sum(len(s) for s in known.values()))
     lifts = {m: s / whole / even for m, s in known.items()}
-    most = max(FLAT, *(float(s.max(initial=0.0)) for s in lifts.values())) if lifts else FLAT
-    shades = {m: np.clip((s - 1.0) / (most - 1.0), 0.0, 1.0) for m, s in lifts.items()}
+    most = {m: max(FLAT, float(s.max(initial=0.0))) for m, s in lifts.items()}
+    shades = {m: np.clip((s - 1.0) / (most[m] - 1.0), 0.0, 1.0) for m, s in lifts.items()}
     matters = next((check for check in trace.checks if check.name == "attention_matters"), None)
     said = "" if matters is None else "✓ it matters here" if matters.passed else "✗ it does not change this answer"
     of = f" to “{cut(show_text(target), 16)}”" if target else ""
@@ -72,12 +74,12 @@ def _attention(trace: Trace, method: str, target: str | None, scores: Mapping[st
 
 def _attribution(found: Attribution) -> Look:
     known = {m: np.nan_to_num(np.asarray(s, dtype=float)) for m, s in found.scores.items()}
-    most = max((float(np.abs(s).max(initial=0.0)) for s in known.values()), default=0.0) or 1.0
+    most = {m: float(np.abs(s).max(initial=0.0)) or 1.0 for m, s in known.items()}
     summed = completeness(found)
     mark = {True: "✓ ", False: "✗ ", None: ""}[summed.passed] if summed else ""
-    said = f"{mark}sum off by {100 * found.error:.1f} %" if found.error is not None else ""
+    said = f"{mark}sum is off by {100 * found.error:.1f} %" if found.error is not None else ""
     name = f"attribution, {say(found.method)} to “{cut(show_text(found.target), 16)}”"
-    return Look(name, {m: s / most for m, s in known.items()}, known, "", said, summed.sentence if summed else "")
+    return Look(name, {m: s / most[m] for m, s in known.items()}, known, "", said, summed.sentence if summed else "")
 
 
 def picture(look: Look, axis: TokenAxis | None, thumbnail: Picture | None) -> str:
@@ -85,7 +87,7 @@ def picture(look: Look, axis: TokenAxis | None, thumbnail: Picture | None) -> st
     shades = look.shades.get("image")
     if axis is None or thumbnail is None:
         return ""
-    boxes = ""
+    boxes, peak = "", ""
     if shades is not None and len(axis.spans) == len(shades) and len(shades):
         spans = np.asarray(axis.spans, dtype=float) / ((thumbnail.width, thumbnail.height) * 2)
         for (x0, y0, x1, y1), shade in zip(spans, shades, strict=True):
@@ -94,7 +96,9 @@ def picture(look: Look, axis: TokenAxis | None, thumbnail: Picture | None) -> st
                 size = f"width:{100 * (x1 - x0):.1f}%;height:{100 * (y1 - y0):.1f}%"
                 opacity = STRONGEST * min(1.0, abs(shade))
                 boxes += f'<i class="{_tone(shade)}" style="{place};{size};opacity:{opacity:.2f}"></i>'
-    return f'<div class="cells"><img src="{thumbnail.uri}" alt="the picture, with the cells it looks at">{boxes}</div>'
+        peak = f'<span title="the strongest cell">{_figure(look, "image", int(np.argmax(np.abs(shades))))}</span>'
+    alt = "the picture, with the cells it looks at"
+    return f'<div class="cells"><img src="{thumbnail.uri}" alt="{alt}">{boxes}{peak}</div>'
 
 
 def strongest_words(look: Look, axis: TokenAxis | None) -> str:
@@ -102,7 +106,8 @@ def strongest_words(look: Look, axis: TokenAxis | None) -> str:
     shades = look.shades.get("text")
     if axis is None or shades is None or len(axis.labels) != len(shades):
         return ""
-    order = sorted(np.argsort(-np.abs(shades), kind="stable")[:WORDS])
+    most = WORDS if "audio" not in look.shades else WORDS - 1
+    order = sorted(np.argsort(-np.abs(shades), kind="stable")[:most])
     chips = "".join(
         f'<span class="{_tone(shades[k])}" style="--s:{abs(shades[k]):.2f}" title="{_figure(look, "text", k)}">'
         f"{escape(cut(show_text(axis.labels[k]), LONGEST_WORD))} <small>{_figure(look, 'text', k)}</small></span>"
@@ -133,12 +138,11 @@ def audio_strip(look: Look, axis: TokenAxis | None) -> str:
         shade = float(own[np.argmax(np.abs(own))]) if len(own) else 0.0
         strip += f'<i class="{_tone(shade)}" style="height:{max(4, 100 * min(1.0, abs(shade))):.0f}%"></i>'
     peak = int(np.argmax(np.abs(shades)))
-    at = (
-        f"{spans[peak, 0]:.1f}–{spans[peak, 1]:.1f} s of {end:.1f}"
-        if abs(shades[peak]) >= FAINT
-        else "nothing stands out"
-    )
-    return f'<div class="seconds" role="img" aria-label="audio: {at}">{strip}</div><small>audio, most at {at}</small>'
+    figure = _figure(look, "audio", peak)
+    said = "audio: nothing stands out"
+    if abs(shades[peak]) >= FAINT:
+        said = f"audio: {figure} at {spans[peak, 0]:.1f}–{spans[peak, 1]:.1f} s"
+    return f'<div class="seconds" role="img" aria-label="{said}">{strip}</div><small>{said}</small>'
 
 
 def _tone(shade: float) -> str:

@@ -27,6 +27,7 @@ from dashboard.views.compare import (
     calibration_words,
     fault_kinds,
     left_out_words,
+    offered,
     progress_words,
     ranked,
     robustness_html,
@@ -35,6 +36,7 @@ from dashboard.views.compare import (
     verdict_html,
 )
 from dashboard.views.one_record import StrategyCard, card, differs, tally
+from dashboard.views.presence import presence_html
 from dashboard.views.sketch import Picture, look_of
 from fusion_core.answer_table import marks
 from fusion_core.compare.changed import changes
@@ -69,7 +71,9 @@ def test_every_table_and_chart_can_be_drawn_of_what_there_is(comparison):
     page = strategies_html(comparison, against, comparison.baseline) + verdict_html(comparison)
     assert page.count("<tr") >= len(comparison.strategies)
     assert ("verdict-card" in page) == (comparison.verdict is not None)
-    for draw in (charts.patterns, charts.reliance, charts.perceptual):
+    cells = sum(len(r.patterns) for r in comparison.strategies)
+    assert presence_html(comparison).count("--h:") == cells
+    for draw in (charts.reliance, charts.perceptual):
         draw(comparison)
     for kind in fault_kinds(comparison):
         assert len(charts.robustness(comparison, kind, ["late"]).data) == len(comparison.strategies)
@@ -88,7 +92,7 @@ def test_strategies_stand_by_accuracy_with_those_at_chance_last():
     page = strategies_html(found, {}, "late")
     assert "at chance level: not an answer" in page
     assert "0.90" not in page
-    assert [r.strategy for r in charts.offered(found)] == ["early", "concat", "late"]
+    assert [r.strategy for r in offered(found)] == ["early", "concat", "late"]
 
 
 def test_the_table_says_what_runs_today_and_what_is_recommended():
@@ -313,7 +317,7 @@ def test_a_saved_comparison_is_shown_at_once(monkeypatch, tmp_path):
     assert not app.error
     assert "verdict-card" in html(app)
     assert "all of this is made up" in html(app)
-    assert len(app.get("plotly_chart")) == 6
+    assert len(app.get("plotly_chart")) == 5
     assert app.query_params["fault"] == "audio.noise"
     assert len(app.get("download_button")) == 3
 
