@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from html import escape
 
 import pandas as pd
 import streamlit as st
@@ -23,7 +24,6 @@ from dashboard.views.changed import (
     in_view,
     view_words,
 )
-from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import say, waiting
 from fusion_core.compare.changed import Change, changes, recommendation
 from fusion_core.types import Record
@@ -50,14 +50,16 @@ def changed_part(desk: CompareDesk) -> None:
         return
     records = {record.id: record for record in desk.opened.records.records}
     with st.container(border=True, key="compare box changed"):
-        view = _filters(desk, wide)
-        failures = in_view(wide, desk.today, view, records)
-        found = changes(answers, desk.today, failures, chance)
-        costs = costs_of(desk)
-        st.markdown(f"#### {markdown_safe(_lead(recommendation(found, costs)))}")
+        st.markdown("**What would another strategy have changed?**")
+        lead = st.empty()
+        with st.container(horizontal=True, key="compare filters"):
+            view = _filters(desk, wide)
+            failures = in_view(wide, desk.today, view, records)
+            found, costs = changes(answers, desk.today, failures, chance), costs_of(desk)
+            chosen = _pick_other(found) if found else ""
+        lead.html(f'<p class="lead">{escape(_lead(recommendation(found, costs)))}</p>')
         if not found:
             return
-        chosen = _pick_other(found)
         st.html(changes_html(found, chosen, costs))
         st.caption(_note(found[0], view, len(found)))
     with st.container(border=True, key="compare box records"):
@@ -102,11 +104,10 @@ def _offer_answers(desk: CompareDesk) -> None:
 def _filters(desk: CompareDesk, wide: pd.DataFrame) -> View:
     """Offer to look at some records only: by truth, by today's answer, by a column of the records."""
     columns = columns_of(desk.opened.records.records)
-    with st.container(horizontal=True, key="compare filters"):
-        label = _pick("truth", sorted(set(wide["label"])))
-        answered = _pick("answered today", sorted({a for a in wide[desk.today] if isinstance(a, str)}))
-        column = _pick("column", list(columns)) if columns else ""
-        value = _pick(column, columns[column], must=True) if column else ""
+    label = _pick("Truth", sorted(set(wide["label"])))
+    answered = _pick("Answered today", sorted({a for a in wide[desk.today] if isinstance(a, str)}))
+    column = _pick("Column", list(columns)) if columns else ""
+    value = _pick(column, columns[column], must=True) if column else ""
     return View(label, answered, column if value else "", value)
 
 

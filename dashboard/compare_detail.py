@@ -20,18 +20,23 @@ def detail_cards(desk: CompareDesk, found: Comparison, done: bool) -> None:
     """Place the cards there are figures for; the strategy and fault that are chosen stand in the address."""
     reports = offered(found)
     kinds = fault_kinds(found)
+    asked = _asked(found)
     first, second = st.columns([5, 4])
-    with first.container(border=True, key="compare box faults"):
-        _faults(desk, found, kinds, done)
-    with first.container(border=True, key="compare box leaning"):
-        _leaning(found, reports, done)
-    with second.container(border=True, key="compare box presence"):
-        _presence(found, reports, done)
-    with second.container(border=True, key="compare box one"):
-        report = _one_strategy(found, reports, done)
-    if report is not None:
+    if done or kinds:
+        with first.container(border=True, key="compare box faults"):
+            _faults(desk, found, kinds, done)
+    if done or any(r.reliance or r.perceptual for r in reports):
+        with first.container(border=True, key="compare box leaning"):
+            _leaning(found, reports, done)
+    if done or any(r.patterns for r in reports):
+        with second.container(border=True, key="compare box presence"):
+            _presence(found, reports, done)
+    if asked and (done or any(r.quality for r in reports)):
+        with second.container(border=True, key="compare box one"):
+            asked = _one_strategy(found, reports, done)
+    if done or any(r.information for r in reports):
         with second.container(border=True, key="compare box pairs"):
-            _pairs(report, found, done)
+            _pairs(found, asked, done)
 
 
 def _later(done: bool, why: str) -> None:
@@ -110,19 +115,17 @@ def _asked(found: Comparison) -> str:
     return next((name for name in (asked, best, *names) if name in names), "")
 
 
-def _one_strategy(found: Comparison, reports: list[StrategyReport], done: bool) -> StrategyReport | None:
-    """Show how far the confidence of the strategy that is looked at can be believed; return its report."""
+def _one_strategy(found: Comparison, reports: list[StrategyReport], done: bool) -> str:
+    """Show how far the confidence of the strategy that is looked at can be believed; return its name."""
     names = [report.strategy for report in reports]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown("**How far can its confidence be believed?**", width="stretch")
-        if not names:
-            return None
         at = names.index(_asked(found))
-        key = f"looked at · {state.jumps()}"
+        key = f"looked at · {state.jumps()} · {len(names)}"
         chosen = st.selectbox("Strategy", names, at, format_func=say, label_visibility="collapsed", key=key, width=190)
     state.write_link(strategy=chosen)
     _calibration(found.of(chosen), done)
-    return found.of(chosen)
+    return chosen
 
 
 def _calibration(report: StrategyReport, done: bool) -> None:
@@ -134,14 +137,13 @@ def _calibration(report: StrategyReport, done: bool) -> None:
     st.caption(calibration_words(found, report.quality.records))
 
 
-def _pairs(report: StrategyReport, found: Comparison, done: bool) -> None:
+def _pairs(found: Comparison, asked: str, done: bool) -> None:
     st.markdown("**What do two modalities know alike, alone, and only together?** :small[:gray[bits about the label]]")
-    if not report.information:
-        owners = [r for r in found.strategies if r.information]
-        if not owners:
-            _later(done, "Not measured: it needs two modalities and labelled records.")
-            return
-        report = owners[0]
+    owners = [r for r in found.strategies if r.information]
+    if not owners:
+        _later(done, "Not measured: it needs two modalities and labelled records.")
+        return
+    report = next((r for r in owners if r.strategy == asked), owners[0])
     st.plotly_chart(charts.information(report), key="information")
     st.caption(
         f"Partial information decomposition of the vectors that {say(report.strategy)} pools, in "

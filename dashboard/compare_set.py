@@ -37,11 +37,12 @@ def set_part(desk: CompareDesk) -> None:
     if found is None:
         _offer(desk, "Compare all strategies on these records")
         return
-    if job is not None and job.state == "stopped":
-        st.caption("It was cancelled: what was done by then is shown, and kept.")
+    if job is not None and job.state == "stopped" and found.done < found.planned:
+        st.caption("It was cancelled. The pieces that were done are kept, so it can go on from there.")
     if found.done < found.planned:
         _offer(desk, "Go on with the comparison")
-    comparison_cards(desk, found, done=found.done >= found.planned)
+    if found.done:
+        comparison_cards(desk, found, done=found.done >= found.planned)
 
 
 def _offer(desk: CompareDesk, words: str) -> None:
@@ -72,7 +73,7 @@ def _under_way(desk: CompareDesk) -> None:
     with st.container(border=True, key="compare box progress"), st.container(horizontal=True, key="compare run"):
         _say_progress(job)
         st.button("Cancel", key="stop comparison", on_click=job.stop, disabled=job.stopping)
-    if known is not None:
+    if known is not None and known.done:
         comparison_cards(desk, known, done=False)
 
 

@@ -40,7 +40,7 @@ def render(inspect: Callable[[], None], triage: Callable[[], None]) -> None:
 
 
 def _screen(places: list[Workplace]) -> None:
-    with st.container(key="bar"):
+    with st.container(key="compare bar"):
         first, second, third = st.columns([3, 3, 16], vertical_alignment="bottom")
         names, start = [place.name for place in places], asked_place(places)
         key = state.model_key()

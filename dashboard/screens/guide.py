@@ -75,14 +75,18 @@ def _shown(name: str, found: Comparison | None) -> None:
     if not any(place.name == name for place in session.choices()):
         st.caption("Start the dashboard without `--model` to open this sample.")
         return
-    for record, strategy, words in records:
-        link = {"model": name, "set": "", "record": record, "strategy": strategy}
-        st.button(words, type="tertiary", key=f"show {record} {strategy}", on_click=_open, args=("inspect", link))
-    link = {"model": name, "set": "", "record": records[0][0], "part": ""}
-    st.button("All strategies on it, side by side", type="tertiary", key=f"beside {name}", on_click=_open,
-              args=("compare", link))  # fmt: skip
-    link = {"model": name, "set": "", "record": "", "part": "set"}
-    st.button("The whole comparison", type="tertiary", key=f"whole {name}", on_click=_open, args=("compare", link))
+    with st.container(horizontal=True, gap="small", key=f"compare links {name}"):
+        for record, strategy, words in records:
+            link = {"model": name, "set": "", "record": record, "strategy": strategy}
+            _lead(words, f"show {record} {strategy}", "inspect", link)
+        beside = {"model": name, "set": "", "record": records[0][0], "part": ""}
+        _lead("All strategies on it, side by side", f"beside {name}", "compare", beside)
+        whole = {"model": name, "set": "", "record": "", "part": "set"}
+        _lead("The whole comparison", f"whole {name}", "compare", whole)
+
+
+def _lead(words: str, key: str, screen: str, link: dict[str, str]) -> None:
+    st.button(words, type="tertiary", key=key, icon=":material/arrow_forward:", on_click=_open, args=(screen, link))
 
 
 def _open(screen: str, link: dict[str, str]) -> None:

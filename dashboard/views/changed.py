@@ -77,7 +77,7 @@ def changes_html(found: Sequence[Change], chosen: str, costs: Mapping[str, Strat
     """Return the other strategies with what each fixes and breaks."""
     low, high = bounds([one.difference for one in found], zero=True)
     rows = "".join(_row(one, low, high, one.other == chosen, costs) for one in found)
-    head = "".join(f"<th>{name}</th>" for name in ("strategy", "fixes", "breaks", "accuracy gained", "", "ms more"))
+    head = "".join(f"<th>{name}</th>" for name in ("strategy", "fixes", "breaks", "accuracy gained", "p", "ms more"))
     return f'<div class="wide"><table class="figures"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
@@ -89,7 +89,7 @@ def _row(one: Change, low: float, high: float, chosen: bool, costs: Mapping[str,
         f"{len(one.fixes):,} <small>of {one.failures:,}</small>",
         f"{len(one.breaks):,}",
         f"{interval(one.difference, low, high, 0.0)} {said(one.difference, 3, sign=True)}",
-        f"<small>{escape(p_words(one.p))}</small>",
+        f"<small>{escape(p_words(one.p).removeprefix('p '))}</small>",
         more,
     )
     return f"<tr{' class=today' if chosen else ''}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"

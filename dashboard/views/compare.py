@@ -260,6 +260,6 @@ def progress_words(found: Comparison | None, within: str, seconds: float) -> tup
         return 0.0, "Reading the records."
     left = time_left(seconds, found.done, found.planned)
     doing = f": {show_text(found.doing)}" if found.doing else ""
-    inside = f" ({show_text(within)})" if within else ""
+    inside = f" ({show_text(within.replace('encode ', 'encoded '))})" if within else ""
     words = f"{found.done} of {found.planned} pieces{doing}{inside}. {left}"
     return min(1.0, found.done / found.planned), words.strip()

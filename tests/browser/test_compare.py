@@ -17,7 +17,7 @@ def compare(here: Visit, **link: str):
     """Open Compare by a link and wait until it stands."""
     query = "&".join(f"{name}={value}" for name, value in ({"screen": "compare"} | link).items())
     here.page.goto(f"{here.address}/?{query}")
-    here.page.wait_for_selector(".st-key-bar")
+    here.page.wait_for_selector(".st-key-compare-bar")
     here.page.wait_for_selector(SETTLED)
     return here.page
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -40,8 +41,10 @@ from dashboard.views.presence import presence_html
 from dashboard.views.sketch import Picture, look_of
 from fusion_core.answer_table import marks
 from fusion_core.compare.changed import changes
+from fusion_core.compare.plan import Settings
 from fusion_core.compare.result import Against, Measured, StrategyCost
 from fusion_core.compare.result_file import FILE_NAME, save_comparison
+from fusion_core.errors import CallError
 from fusion_core.types import AttentionScores, Check, Record
 from tests.conftest import ROOT, SAMPLES
 from tests.dashboard.test_board import every_class, trace
@@ -121,7 +124,7 @@ def test_time_left_is_what_the_pace_says():
     assert time_left(10.0, 5, 10) == "about 10 s left"
     assert time_left(600.0, 10, 30) == "about 20 min left"
     assert progress_words(None, "", 3.0) == (0.0, "Reading the records.")
-    share, words = progress_words(made_comparison(stage="quality"), "encoded 3 of 6", 6.0)
+    share, words = progress_words(made_comparison(stage="quality"), "encode 3 of 6", 6.0)
     assert 0 < share < 1
     assert "cost of late (encoded 3 of 6)" in words
 
@@ -320,6 +323,37 @@ def test_a_saved_comparison_is_shown_at_once(monkeypatch, tmp_path):
     assert len(app.get("plotly_chart")) == 5
     assert app.query_params["fault"] == "audio.noise"
     assert len(app.get("download_button")) == 3
+
+
+def test_it_runs_behind_the_screen_and_is_there_when_it_is_done(monkeypatch, tmp_path):
+    monkeypatch.setattr("dashboard.comparing.Settings", lambda: Settings(faults="none"))
+    app = opened(monkeypatch, *at(few(tmp_path / "records")), part="set")
+    app.button(key="start comparison").click().run()
+    for _ in range(200):
+        if not any(b.key == "stop comparison" for b in app.button):
+            break
+        time.sleep(0.3)
+        app.run()
+    assert not app.exception
+    assert not app.error
+    page = html(app)
+    assert page.count("--h:") == 7 * 10
+    assert "6 of 6 records have a label" in said(app).replace("\\", "")
+    other = opened(monkeypatch, *at(tmp_path / "records"), part="set")
+    assert html(other) == page
+
+
+def test_a_job_that_failed_says_why_and_can_be_started_again(monkeypatch, tmp_path):
+    def refuse(*given):
+        raise CallError("there is no *space* left")
+
+    monkeypatch.setattr("dashboard.comparing.Store", refuse)
+    app = opened(monkeypatch, *at(few(tmp_path / "records", 3)), part="set")
+    app.button(key="start comparison").click().run()
+    time.sleep(0.5)
+    app.run()
+    assert "there is no *space* left" in app.error[0].value.replace("\\", "")
+    assert any(b.key == "start comparison" for b in app.button)
 
 
 def test_a_comparison_of_other_records_is_not_shown(monkeypatch, tmp_path):
