@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from fusion_core.compare.encoded import encode_modality, part
 from fusion_core.compare.fusing import fused
+from fusion_core.compare.threads import side_by_side
 from fusion_core.errors import CallError
 from fusion_core.faults import SEVERITIES, fault
 from fusion_core.faults.inject import inject
@@ -16,7 +16,7 @@ from fusion_core.model import FusedModel
 from fusion_core.tokens import Progress, TokenSet
 from fusion_core.types import MODALITIES, Record
 
-AT_ONCE = 128  # records
+AT_ONCE = 64  # records
 
 
 def media_kinds(modalities: Sequence[str]) -> tuple[str, ...]:
@@ -64,18 +64,25 @@ def damaged(
     logits = np.zeros((len(model.strategies), len(records), len(model.classes)), np.float32)
     able = np.array([k for k, record in enumerate(records) if getattr(record, modality)], dtype=np.int64)
     there = np.zeros(len(records), dtype=bool)
-    for start in range(0, len(able), AT_ONCE):
+
+    def work(start: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of some records that could be damaged and read, and their logits."""
         rows = able[start : start + AT_ONCE]
         harmed = inject([records[k] for k in rows], kind, severity, 1.0, seed + start)
         kept = [(k, row) for k, row in zip(rows, harmed, strict=True) if isinstance(row, Record)]
-        if kept:
-            encoded, readable = encode_modality(model.stack, [row for _, row in kept], modality)
-            numbers = np.array([k for k, _ in kept])
-            found = fused(model, part(tokens, numbers), {modality: encoded})
-            there[numbers] = readable
-            logits[:, numbers] = np.where(readable[None, :, None], found, 0.0)
+        if not kept:
+            return rows[:0], logits[:, :0]
+        encoded, readable = encode_modality(model.stack, [row for _, row in kept], modality)
+        numbers = np.array([k for k, _ in kept])
+        found = fused(model, part(tokens, numbers), {modality: encoded})
+        return numbers[readable], found[:, readable]
+
+    done = 0
+    for numbers, found in side_by_side(work, range(0, len(able), AT_ONCE)):
+        there[numbers], logits[:, numbers] = True, found
+        done = min(done + AT_ONCE, len(able))
         if progress:
-            progress(f"{kind} at severity {severity}", min(start + AT_ONCE, len(able)), len(able))
+            progress(f"{kind} at severity {severity}", done, len(able))
     return logits, there
 
 
@@ -92,8 +99,3 @@ def stratified(labels: Sequence[str | None], most: int, seed: int) -> np.ndarray
         own = mixed[names[mixed] == name]
         rank[own] = (np.arange(len(own)) + rng.random()) / len(own)
     return np.sort(np.argsort(rank, kind="stable")[:most])
-
-
-def trimmed_kinds(kinds: Sequence[str], tokens: TokenSet) -> tuple[str, ...]:
-    """Return the kinds whose modality some record has."""
-    return tuple(k for k in kinds if bool(torch.any(tokens.index[fault[k].modality] >= 0)))

@@ -12,7 +12,7 @@ from fusion_core.model import FusedModel
 from fusion_core.tokens import TokenSet
 from fusion_core.types import Tokens
 
-AT_ONCE = 128  # records
+AT_ONCE = 64  # records
 
 
 @torch.no_grad()

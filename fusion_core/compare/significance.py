@@ -24,7 +24,8 @@ def gain(first: np.ndarray, second: np.ndarray) -> Measured:
     The interval counts half a record more in each of the four ways two answers can turn out (Agresti & Min 2005): that
     a few records agree everywhere does not make it narrow.
     """
-    up, down, count = (first & ~second).sum() + 0.5, (second & ~first).sum() + 0.5, len(first) + 2.0
+    up, down = int((first & ~second).sum()) + 0.5, int((second & ~first).sum()) + 0.5
+    count = len(first) + 2.0
     middle = (up - down) / count
     half = Z95 * math.sqrt(up + down - (up - down) ** 2 / count) / count
     value = (int(first.sum()) - int(second.sum())) / len(first)

@@ -14,12 +14,13 @@ from fusion_core.compare.encoded import part, whole
 from fusion_core.contribute.emap import Emap, emap
 from fusion_core.contribute.perceptual import PerceptualScore, perceptual_score
 from fusion_core.contribute.pid import Information, information
+from fusion_core.fusion import Head
 from fusion_core.model import FusedModel
 from fusion_core.tokens import TokenSet
 
 #: Records that have every modality, of which each is measured: EMAP and the ledger pass many combinations of each.
-EMAP_RECORDS, EMAP_DONORS = 300, 32
-LEDGER_RECORDS = 48
+EMAP_RECORDS, EMAP_DONORS = 200, 24
+LEDGER_RECORDS = 32
 INFORMATION_RECORDS = 2_000
 LEAST_RECORDS = 20
 
@@ -32,9 +33,11 @@ def sample(tokens: TokenSet, most: int, seed: int) -> np.ndarray:
 
 
 def additive_part(model: FusedModel, tokens: TokenSet, strategy: str, seed: int = 0) -> Emap:
-    """Return what a strategy loses when only a sum of its modalities is left, on at most 300 records."""
-    rows = sample(tokens, EMAP_RECORDS, seed)
-    return emap(model, part(tokens, rows), strategy, donors=EMAP_DONORS, seed=seed)
+    """Return what a strategy loses when only a sum of its modalities is left, on at most 200 records."""
+    given = part(tokens, sample(tokens, EMAP_RECORDS, seed))
+    closed = type(model.head(strategy)).additive is not Head.additive
+    few = len(given) ** len(model.modalities) <= len(given) * len(model.modalities) * EMAP_DONORS
+    return emap(model, given, strategy, None if closed or few else "monte_carlo", EMAP_DONORS, seed)
 
 
 def perceptual_scores(model: FusedModel, tokens: TokenSet, strategy: str, seed: int = 0) -> tuple[PerceptualScore, ...]:
