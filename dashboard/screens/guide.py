@@ -18,13 +18,13 @@ SHOWN = {
     "scene_qa": (
         "Questions about pictures of coloured shapes",
         (
-            ("sq-test-0556", "late", "Late cannot say which shape is asked for: sq-test-0556"),
+            ("sq-test-0556", "late", "Late cannot tell which shape: sq-test-0556"),
             ("sq-test-0556", "cross_attention", "Cross-attention looks it up: the same record"),
         ),
     ),
     "feedback": (
         "Feedback in words, a reaction picture and a voice note",
-        (("fb-test-0238", "late", "A picture outvotes the words under nearly every strategy: fb-test-0238"),),
+        (("fb-test-0238", "late", "A picture outvotes the words: fb-test-0238"),),
     ),
 }
 
