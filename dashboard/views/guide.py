@@ -70,8 +70,8 @@ STRATEGIES = {
 }  # fmt: skip
 
 TRADE_OFFS = """
-- **Quality.** Relations pay only where the task holds them: that is the verdict of Compare. Without them, more elaborate
-  fusion costs and does not answer better.
+- **Quality.** Relations pay only where the task holds them: that is the verdict of Compare. Without them, more
+  elaborate fusion costs and does not answer better.
 - **Robustness.** A strategy that relates inputs also passes damage on from one to the others; a vote does not. Look at
   the curves, not at clean accuracy.
 - **Cost.** Encoders are most of it and are the same for all; the figures above are the fusion alone.
