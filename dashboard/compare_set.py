@@ -24,6 +24,11 @@ ABOUT = (
     "modality left out, how much only their combination knows, and what it costs. Tables fill in from the first minute."
 )
 
+KEPT = (
+    "It is kept until the server stops. Made with `python -m fusion_core compare --model BUNDLE --records DIR --out "
+    "DIR`, it lies beside the records and is shown at once."
+)
+
 
 def set_part(desk: CompareDesk) -> None:
     """Show the comparison of this record set, or start it, or follow it while it runs."""
@@ -58,6 +63,8 @@ def _offer(desk: CompareDesk, words: str) -> None:
             st.caption("No record has a label: accuracy, and what would have changed, cannot be known here.")
         elif desk.labelled < FEW:
             st.caption(f"Only {desk.labelled} labelled records: the intervals will be wide.")
+        if desk.is_operators:
+            st.caption(KEPT)
         label = f"{words} ({count:,} record{'s' if count != 1 else ''})"
         st.button(label, type="primary", key="start comparison", on_click=start_comparison, args=(desk,))
 
