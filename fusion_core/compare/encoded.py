@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from fusion_core.compare.threads import side_by_side
 from fusion_core.encoders.stack import EncoderStack
 from fusion_core.model import FusedModel, pool_rows
 from fusion_core.tokens import Progress, TokenSet, encode_records
 from fusion_core.types import Record, Refusal, Tokens
 
+AT_ONCE = 64  # records
+
 
 def encode(
     stack: EncoderStack, records: Sequence[Record], progress: Progress | None = None
 ) -> tuple[TokenSet, list[Refusal]]:
-    """Encode records; those that cannot be read are left out and returned as refusals."""
-    return encode_records(stack, records, progress)
+    """Encode records on every core; those that cannot be read are left out and returned as refusals."""
+    parts: list[TokenSet] = []
+    refused: list[Refusal] = []
+    starts = range(0, max(1, len(records)), AT_ONCE)
+    for own, lost in side_by_side(lambda k: encode_records(stack, records[k : k + AT_ONCE]), starts):
+        parts.append(own)
+        refused += lost
+        if progress:
+            progress("encode", min(len(parts) * AT_ONCE, len(records)), len(records))
+    return joined(parts), refused
 
 
 def encode_modality(stack: EncoderStack, records: Sequence[Record], modality: str) -> tuple[Tokens, np.ndarray]:
@@ -33,12 +45,17 @@ def encode_modality(stack: EncoderStack, records: Sequence[Record], modality: st
     return tokens.pools[modality].rows(index), there
 
 
-def joined(first: TokenSet, second: TokenSet) -> TokenSet:
-    """Return two token sets as one, in that order."""
-    sizes = {m: pool.values.shape[0] for m, pool in first.pools.items()}
-    index = {m: torch.cat([first.index[m], torch.where(i < 0, i, i + sizes[m])]) for m, i in second.index.items()}
-    pools = pool_rows([first.pools, second.pools])
-    return TokenSet(pools, index, first.ids + second.ids, first.labels + second.labels)
+def joined(parts: Sequence[TokenSet]) -> TokenSet:
+    """Return several token sets as one, in their order."""
+    index: dict[str, list[Tensor]] = {m: [] for m in parts[0].pools}
+    for m, found in index.items():
+        before = 0
+        for own in parts:
+            found.append(torch.where(own.index[m] < 0, -1, own.index[m] + before))
+            before += own.pools[m].values.shape[0]
+    ids, labels = chain.from_iterable(p.ids for p in parts), chain.from_iterable(p.labels for p in parts)
+    rows = {m: torch.cat(found) for m, found in index.items()}
+    return TokenSet(pool_rows([p.pools for p in parts]), rows, tuple(ids), tuple(labels))
 
 
 def part(tokens: TokenSet, rows: np.ndarray) -> TokenSet:

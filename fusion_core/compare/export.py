@@ -60,6 +60,7 @@ def _rows(report: StrategyReport) -> Iterator[Row]:
         yield _bare("parameters", report.cost.parameters)
         yield _bare("milliseconds per record", report.cost.milliseconds)
         yield _bare("megabytes", report.cost.megabytes)
+        yield _bare("million operations per record", report.cost.operations)
     for pattern in report.patterns:
         of = "+".join(pattern.present)
         if pattern.accuracy:

@@ -111,11 +111,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class StrategyCost:
-    """Trained weights, median milliseconds per record of a fusion on cached tokens, and megabytes of weights."""
+    """Trained weights, median milliseconds per record of a fusion on cached tokens, and megabytes of weights.
+
+    operations: multiplications and additions of a fusion, in millions; unlike time, the same on every machine.
+    """
 
     parameters: int
     milliseconds: float
     megabytes: float
+    operations: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 from fusion_core.compare.plan import Settings, make_plan
 from fusion_core.compare.result import Comparison
 from fusion_core.compare.store import Store, Unkept
+from fusion_core.compare.threads import side_by_side
 from fusion_core.compare.work import FIRST_LOOK, Work
 from fusion_core.model import FusedModel
 from fusion_core.tokens import Progress
 from fusion_core.types import Record, Refusal
 from fusion_core.words import say
 
-Step = tuple[str, Callable[[], None]]
-NOT_WHOLE = "too few records have every modality: EMAP, perceptual scores, PID and the verdict"
+NOT_WHOLE = "fewer than 20 records have all of two or more modalities: EMAP, perceptual scores, PID and the verdict"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A piece of work, in words. aside: whether it may be done beside others of its kind, on another core."""
+
+    words: str
+    work: Callable[[], None]
+    aside: bool = True
 
 
 class Comparing:
@@ -47,10 +58,13 @@ class Comparing:
         return (*self._refused, *self._work.refused)
 
     def __iter__(self) -> Iterator[Comparison]:
-        yield self._told(0)
-        for done, (_, work) in enumerate(self._steps, 1):
-            work()
-            yield self._told(done)
+        done = 0
+        yield self._told(done)
+        for aside, steps in groupby(self._steps, key=lambda step: step.aside):
+            works = [step.work for step in steps]
+            for _ in side_by_side(lambda work: work(), works) if aside else (work() for work in works):
+                done += 1
+                yield self._told(done)
 
     def _planned(self) -> list[Step]:
         work, names = self._work, self.model.strategies
@@ -58,20 +72,20 @@ class Comparing:
         count = len(work.plan.records)
         found: list[Step] = []
         if judged and count > 2 * FIRST_LOOK:
-            found.append((f"answers to a sample of {FIRST_LOOK} records", work.first_look))
-        found += [(f"answers to all {count:,} records", work.answers), ("cost", work.cost)]
-        found += [(f"presence patterns, {say(s)}", partial(work.patterns, s)) for s in names]
+            found.append(Step(f"answers to a sample of {FIRST_LOOK} records", work.first_look, False))
+        found += [Step(f"answers to all {count:,} records", work.answers, False), Step("cost", work.cost, False)]
+        found += [Step(f"presence patterns, {say(s)}", partial(work.patterns, s)) for s in names]
         if judged and whole:
-            found += [(f"EMAP, {say(s)}", partial(work.emap, s)) for s in names]
-            found += [(f"perceptual scores, {say(s)}", partial(work.perceptual, s)) for s in names]
-            found += [(f"information, {say(s)}", partial(work.information, s)) for s in names]
-        found += [(f"reliance, {say(s)}", partial(work.reliance, s)) for s in names]
+            found += [Step(f"EMAP, {say(s)}", partial(work.emap, s)) for s in names]
+            found += [Step(f"perceptual scores, {say(s)}", partial(work.perceptual, s)) for s in names]
+            found += [Step(f"information, {say(s)}", partial(work.information, s)) for s in names]
+        found += [Step(f"reliance, {say(s)}", partial(work.reliance, s)) for s in names]
         if judged and whole:
-            found.append(("verdict", work.judge))
+            found.append(Step("verdict", work.judge, False))
         elif judged:
             work.left_out.append(NOT_WHOLE)
         for kind, severities in work.plan.kinds.items():
-            found += [(f"{kind}, severity {s}", partial(work.fault, kind, s)) for s in severities]
+            found += [Step(f"{kind}, severity {s}", partial(work.fault, kind, s), False) for s in severities]
         return found
 
     def _told(self, done: int) -> Comparison:
@@ -89,6 +103,6 @@ class Comparing:
             verdict=work.verdict,
             done=done,
             planned=len(self._steps),
-            doing=self._steps[done][0] if done < len(self._steps) else "",
+            doing=self._steps[done].words if done < len(self._steps) else "",
             left_out=tuple(work.left_out),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ class Subject:
         self.model, self.records, self.progress = model, tuple(records), progress
         self._first: tuple[list[int], TokenSet, list[Refusal]] | None = None
         self._read: tuple[TokenSet, np.ndarray, tuple[Refusal, ...]] | None = None
+        self._lock = Lock()
 
     def first_look(self, rows: Sequence[int]) -> TokenSet:
         """Encode some of the records; the others follow when all are asked for."""
@@ -30,16 +32,17 @@ class Subject:
 
     def read(self) -> tuple[TokenSet, np.ndarray, tuple[Refusal, ...]]:
         """Return the tokens of the records that can be read, which those are, `bool [N]`, and the refusals."""
-        if self._read is None:
-            tokens, refused = self._encoded()
-            place = {id: k for k, id in enumerate(tokens.ids)}
-            there = np.array([record.id in place for record in self.records])
-            order = torch.tensor([place[r.id] for r in self.records if r.id in place], dtype=torch.long)
-            index = {m: own[order] for m, own in tokens.index.items()}
-            ids, labels = ([kept[k] for k in order.tolist()] for kept in (tokens.ids, tokens.labels))
-            self._read = (TokenSet(tokens.pools, index, tuple(ids), tuple(labels)), there, tuple(refused))
+        with self._lock:
+            self._read = self._read or self._ordered()
             self._first = None
-        return self._read
+            return self._read
+
+    def _ordered(self) -> tuple[TokenSet, np.ndarray, tuple[Refusal, ...]]:
+        tokens, refused = self._encoded()
+        place = {id: k for k, id in enumerate(tokens.ids)}
+        there = np.array([record.id in place for record in self.records])
+        order = torch.tensor([place[r.id] for r in self.records if r.id in place], dtype=torch.long)
+        return tokens.take(order), there, tuple(refused)
 
     def keep(self, there: np.ndarray) -> None:
         """Go on with those records only that are known to be readable, `bool [N]`."""
@@ -64,4 +67,4 @@ class Subject:
         seen = set(rows)
         rest = [record for k, record in enumerate(self.records) if k not in seen]
         more, lost = encode(self.model.stack, rest, self.progress)
-        return joined(first, more), [*refused, *lost]
+        return joined([first, more]), [*refused, *lost]

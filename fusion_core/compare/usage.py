@@ -9,6 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
+from fusion_core.compare.cost import combining_operations
 from fusion_core.compare.damage import stratified
 from fusion_core.compare.encoded import part, whole
 from fusion_core.contribute.emap import Emap, emap
@@ -19,8 +20,11 @@ from fusion_core.model import FusedModel
 from fusion_core.tokens import TokenSet
 
 #: Records that have every modality, of which each is measured: EMAP and the ledger pass many combinations of each.
+#: EMAP takes more of both, records and donors, where to combine modalities costs next to nothing.
 EMAP_RECORDS, EMAP_DONORS = 200, 24
+CHEAP, CHEAP_RECORDS, CHEAP_DONORS = 2.0, 600, 64  # million operations
 LEDGER_RECORDS = 32
+PERCEPTUAL_RECORDS = 300
 INFORMATION_RECORDS = 2_000
 LEAST_RECORDS = 20
 
@@ -33,16 +37,18 @@ def sample(tokens: TokenSet, most: int, seed: int) -> np.ndarray:
 
 
 def additive_part(model: FusedModel, tokens: TokenSet, strategy: str, seed: int = 0) -> Emap:
-    """Return what a strategy loses when only a sum of its modalities is left, on at most 200 records."""
-    given = part(tokens, sample(tokens, EMAP_RECORDS, seed))
+    """Return what a strategy loses when only a sum of its modalities is left, on at most 200 records (600 if cheap)."""
+    cheap = combining_operations(model, tokens, strategy) < CHEAP
+    most, donors = (CHEAP_RECORDS, CHEAP_DONORS) if cheap else (EMAP_RECORDS, EMAP_DONORS)
+    given = part(tokens, sample(tokens, most, seed))
     closed = type(model.head(strategy)).additive is not Head.additive
-    few = len(given) ** len(model.modalities) <= len(given) * len(model.modalities) * EMAP_DONORS
-    return emap(model, given, strategy, None if closed or few else "monte_carlo", EMAP_DONORS, seed)
+    few = len(given) ** len(model.modalities) <= len(given) * len(model.modalities) * donors
+    return emap(model, given, strategy, None if closed or few else "monte_carlo", donors, seed)
 
 
 def perceptual_scores(model: FusedModel, tokens: TokenSet, strategy: str, seed: int = 0) -> tuple[PerceptualScore, ...]:
-    """Return how much accuracy each modality brings, on all records that have every one."""
-    given = part(tokens, whole(tokens))
+    """Return how much accuracy each modality brings, on at most 300 records that have every one."""
+    given = part(tokens, sample(tokens, PERCEPTUAL_RECORDS, seed))
     return tuple(perceptual_score(model, given, strategy, m, seed=seed) for m in model.modalities)
 
 

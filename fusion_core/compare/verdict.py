@@ -53,7 +53,7 @@ def verdict(reports: Sequence[StrategyReport], rights: Rights, seed: int = 0) ->
 def cheapest_of_the_best(reports: Sequence[StrategyReport], rights: Rights) -> StrategyReport:
     """Return the cheapest strategy that is not surely worse than the most accurate one (paired, 95 %).
 
-    Cheap is first milliseconds per record, whole ones: less is noise of the clock; then weights.
+    Cheap is what needs few operations, then few weights: a clock would choose otherwise every time.
     """
     best = _best(reports, rights)
     near = [r for r in reports if gain(rights[r.strategy], rights[best.strategy]).high >= 0.0]
@@ -62,7 +62,7 @@ def cheapest_of_the_best(reports: Sequence[StrategyReport], rights: Rights) -> S
 
 def _price(report: StrategyReport) -> tuple[float, float]:
     cost = report.cost
-    return (round(cost.milliseconds), cost.parameters) if cost else (float("inf"), float("inf"))
+    return (cost.operations, cost.parameters) if cost else (float("inf"), float("inf"))
 
 
 def _best(reports: Sequence[StrategyReport], rights: Rights, rows: np.ndarray | slice = slice(None)) -> StrategyReport:
@@ -164,7 +164,8 @@ def _follows(needs: Needs, chosen: StrategyReport, able: Sequence[StrategyReport
     if best.strategy == chosen.strategy:
         return f"{least} {say(chosen.strategy)}: the most accurate ({own})"
     less = gain(rights[chosen.strategy], rights[best.strategy])
+    interval = f"{_number(less.value)}, 95 % {_number(less.low)} to {_number(less.high)}"
     return (
-        f"{least} {say(chosen.strategy)} ({own}): the cheapest that is not surely worse than the most accurate, "
-        f"{say(best.strategy)} (difference {_number(less.value)}, 95 % {_number(less.low)} to {_number(less.high)})"
+        f"{least} {say(chosen.strategy)} ({own}): the fewest operations of those not surely worse than the most "
+        f"accurate, {say(best.strategy)} (difference {interval})"
     )

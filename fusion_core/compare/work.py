@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,7 @@ class Work:
         self.reports = {s: StrategyReport(s, status) for s, status in statuses.items()}
         self.logits = np.zeros((len(model.strategies), 0, len(model.classes)), np.float32)
         self.verdict: Verdict | None = None
+        self._lock = Lock()  # of the reports: several pieces may be done at once
 
     def first_look(self) -> None:
         """Judge the answers to a sample: the first table is there while the other records are being encoded."""
@@ -170,9 +172,10 @@ class Work:
         return found["logits"], found["there"]
 
     def whole_enough(self) -> bool:
-        """Return whether enough records have every modality for what needs that."""
+        """Return whether enough records have every modality, of more than one, for what needs that."""
         every = set(self.model.modalities)
-        return sum(every <= set(r.present()) for r in self.plan.records) >= LEAST_RECORDS
+        having = sum(every <= set(r.present()) for r in self.plan.records)
+        return len(every) > 1 and having >= LEAST_RECORDS
 
     def _finite(self, s: str) -> bool:
         return bool(np.isfinite(self.logits[self.model.strategies.index(s)]).all())
@@ -181,4 +184,5 @@ class Work:
         return self.store.figures(name, kind, lambda: measure(self.model, self.subject.tokens, s, self.seed))
 
     def _put(self, s: str, **found: Any) -> None:
-        self.reports[s] = replace(self.reports[s], **found)
+        with self._lock:
+            self.reports[s] = replace(self.reports[s], **found)

@@ -66,7 +66,7 @@ def _report(strategy, modalities, labelled, stage, curves):
         return bare
     measured = replace(
         bare,
-        cost=StrategyCost(400_000, 0.4 + accuracy, 1.6),
+        cost=StrategyCost(400_000, 0.4 + accuracy, 1.6, 40.0 * accuracy),
         patterns=tuple(_pattern(p, modalities, accuracy, labelled) for p in _patterns(modalities)),
         emap=Emap(accuracy, 0.6, accuracy - 0.6, (accuracy - 0.66, accuracy - 0.54), 0.3, (0.2, 0.4), RECORDS,
                   "closed" if strategy == "late" else "monte_carlo", 0 if strategy == "late" else 64)

@@ -61,7 +61,7 @@ def judged(model, tokens):
     truth = np.array([int(label) for label in tokens.labels])
     logits = dict(zip(model.strategies, fused(model, tokens), strict=True))
     reports = [
-        StrategyReport(s, "trained", quality(own, truth), cost=StrategyCost(1000 * k, 1.0, 0.1),
+        StrategyReport(s, "trained", quality(own, truth), cost=StrategyCost(1000, 1.0, 0.1, 10.0 * k),
                        emap=additive_part(model, tokens, s))
         for k, (s, own) in enumerate(logits.items())
     ]  # fmt: skip
@@ -91,9 +91,9 @@ def right(share, count=200, seed=0):
     return np.random.default_rng(seed).random(count) < share
 
 
-def report(name, milliseconds=1.0, parameters=1, gap=None, status="trained"):
+def report(name, operations=1.0, parameters=1, gap=None, status="trained"):
     measured = gap and Emap(0.9, 0.9 - gap[0], gap[0], gap[1:], 0.2, (0.1, 0.3), 200, "exact", 0)
-    return StrategyReport(name, status, cost=StrategyCost(parameters, milliseconds, 0.1), emap=measured or None)
+    return StrategyReport(name, status, cost=StrategyCost(parameters, 1.0, 0.1, operations), emap=measured or None)
 
 
 def test_both_measurements_must_agree():
@@ -131,5 +131,5 @@ def test_the_cheapest_that_is_not_surely_worse_is_chosen():
     rights = {"early": best, "gated": near, "late": far}
     reports = [report("early", 9.0), report("gated", 2.1), report("late", 0.1)]
     assert cheapest_of_the_best(reports, rights).strategy == "gated"
-    alike = [report("early", 0.3, parameters=5), report("gated", 0.4, parameters=2), report("late", 0.1)]
+    alike = [report("early", 2.0, parameters=5), report("gated", 2.0, parameters=2), report("late", 0.1)]
     assert cheapest_of_the_best(alike, rights).strategy == "gated"
