@@ -125,6 +125,7 @@ def strategies_html(found: Comparison, against: Mapping[str, Against], today: st
             ("EMAP gap", "accuracy lost when only the sum of one-modality functions is left"),
             ("residual", "share of the centred logits' variance that no such sum gives"),
             ("ms", "median per record of a fusion on cached tokens"),
+            ("M ops", "multiplications and additions of one fusion, in millions: the same on every machine"),
             ("weights", "trained weights of the head"),
         )
     )
@@ -148,7 +149,7 @@ def _strategy_row(
     if report.strategy == today:
         name += ' <span class="tag">today</span>'
     if report.status == CHANCE:
-        return f'<tr class="chance"><td>{name}</td><td colspan="10">at chance level: not an answer</td></tr>'
+        return f'<tr class="chance"><td>{name}</td><td colspan="11">at chance level: not an answer</td></tr>'
     quality, gap, cost = report.quality, report.emap, report.cost
     cells = [name]
     cells.append(f"{interval(quality.accuracy, *accuracies)} {said(quality.accuracy)}" if quality else "")
@@ -166,7 +167,7 @@ def _strategy_row(
     else:
         cells.append(_short(Measured(gap.gap, *gap.gap_interval), sign=True))
         cells.append(_short(Measured(gap.residual, *gap.residual_interval)))
-    cells += [f"{cost.milliseconds:.2f}", count(cost.parameters)] if cost else ["", ""]
+    cells += [f"{cost.milliseconds:.1f}", f"{cost.operations:.0f}", count(cost.parameters)] if cost else [""] * 3
     marked = ' class="today"' if report.strategy == today else ""
     return f"<tr{marked}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
