@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 
+import pandas as pd
 import streamlit as st
 
 from dashboard import session
@@ -121,6 +124,10 @@ def _table(desk: CompareDesk, found: Comparison, done: bool) -> None:
     st.caption(" ".join(notes))
 
 
+def _written(written: Callable[[pd.DataFrame], str | bytes], found: Comparison) -> str | bytes:
+    return written(long_table(found))
+
+
 def _exports(found: Comparison) -> None:
     """Offer every figure as a table, made when it is asked for."""
     kinds = (
@@ -132,7 +139,7 @@ def _exports(found: Comparison) -> None:
         for words, suffix, mime, written in kinds:
             st.download_button(
                 words,
-                lambda written=written: written(long_table(found)),
+                partial(_written, written, found),
                 f"comparison_{found.model}.{suffix}",
                 mime,
                 key=f"as {suffix}",

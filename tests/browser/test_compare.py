@@ -85,7 +85,7 @@ def test_a_record_that_another_strategy_fixes_opens_under_it(visit):
     page = compare(here, model="scene_qa", part="changed", today="late", strategy="cross_attention")
     page.wait_for_selector(".st-key-compare-box-records .dvn-scroller")
     page.wait_for_selector(SETTLED)
-    assert "cross-attention fixes 263 of 282 failures and breaks 3" in page.inner_text(".st-key-compare-box-changed")
+    assert "Cross-attention fixes 263 of 282 failures and breaks 3" in page.inner_text(".st-key-compare-box-changed")
     here.shot("compare changed light 1440")
     page.locator(".st-key-compare-box-records .dvn-scroller").first.click(position={"x": 300, "y": 60})
     page.wait_for_selector('[data-testid="headline"]')
