@@ -47,6 +47,7 @@ from fusion_core.compare.result_file import FILE_NAME, save_comparison
 from fusion_core.errors import CallError
 from fusion_core.types import AttentionScores, Check, Record
 from tests.conftest import ROOT, SAMPLES
+from tests.dashboard.small_log import make_log
 from tests.dashboard.test_board import every_class, trace
 from tests.fusion_core.made_comparison import made_comparison
 
@@ -370,6 +371,23 @@ def test_what_would_have_changed_is_answered_first_and_told(monkeypatch, tmp_pat
     app.button(key="answer for compare").click().run()
     assert not app.exception
     assert "of all 12 labelled records" in said(app)
+
+
+def test_a_page_of_a_log_is_answered_under_every_strategy_first(monkeypatch, tmp_path):
+    log = make_log(tmp_path / "log")
+    monkeypatch.setattr(sys, "argv", ["app.py", "--model", str(BUNDLE), "--log", str(log)])
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    app.session_state["log rows"] = ("r061", "r062", "r063")
+    link = {"screen": "compare", "set": "log", "record": "r061", "run": "service", "part": "changed"}
+    for name, value in link.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "The log holds the answers of the strategy that ran only" in said(app)
+    app.button(key="answer for compare").click().run()
+    assert not app.exception
+    assert "labelled records" in said(app)
 
 
 def test_without_labels_each_part_says_so(monkeypatch, tmp_path):
