@@ -118,7 +118,7 @@ def _table(desk: CompareDesk, found: Comparison, done: bool) -> None:
             _exports(found)
     st.html(strategies_html(found, paired_with(desk, found), desk.today))
     notes = ["Dots: the figure; bars: its interval over resampled records."]
-    notes.append("Accuracy, macro-F1 and NLL on the same records for all; p: exact McNemar against today's, each for itself.")
+    notes.append("All on the same records; p: exact McNemar against today's strategy, each for itself.")
     if words := left_out_words(found):
         notes.append(markdown_safe(words))
     st.caption(" ".join(notes))
