@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from dashboard import session
-from dashboard.compare_desk import CompareDesk
+from dashboard.compare_desk import PARTS, CompareDesk
 from dashboard.compare_detail import detail_cards
 from dashboard.comparing import comparison_of, paired_with, start_comparison, told_by
 from dashboard.jobs import Job
@@ -108,17 +108,23 @@ def comparison_cards(desk: CompareDesk, found: Comparison, done: bool) -> None:
 
 
 def _table(desk: CompareDesk, found: Comparison, done: bool) -> None:
+    judged = any(report.quality for report in found.strategies)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"**Which strategy answers best, how surely, and at what cost?** "
-            f":small[:gray[{found.records:,} labelled records, 95 % intervals]]",
-            width="stretch",
-        )
+        what = f"{found.records:,} {'labelled ' if judged else ''}records, 95 % intervals"
+        question = "Which strategy answers best, how surely, and at what cost?"
+        st.markdown(f"**{question}** :small[:gray[{what}]]", width="stretch")
         if done:
             _exports(found)
-    st.html(strategies_html(found, paired_with(desk, found), desk.today))
-    notes = ["Dots: the figure; bars: its interval over resampled records."]
-    notes.append("All on the same records; p: exact McNemar against today's strategy, each for itself.")
+    paired = paired_with(desk, found)
+    st.html(strategies_html(found, paired, desk.today))
+    notes = ["Dots: the figure; bars: its interval over resampled records. All on the same records."]
+    if paired:
+        notes.append(f"p: exact McNemar against {say(desk.today)}, each for itself.")
+    if judged and not paired and found.baseline != desk.today:
+        notes.append(
+            f"It was compared with {say(found.baseline)}: for differences from {say(desk.today)}, answer the records "
+            f"under *{PARTS['changed']}*."
+        )
     if words := left_out_words(found):
         notes.append(markdown_safe(words))
     st.caption(" ".join(notes))

@@ -68,7 +68,7 @@ def paired_with(desk: CompareDesk, found: Comparison) -> Mapping[str, Against]:
 def start_comparison(desk: CompareDesk) -> None:
     """Start the comparison of the open set behind the screen, or go on with it: pieces that are done are kept."""
     read_files, pieces, finished = session.file_reader(desk.opened), session.pieces(), session.finished_comparisons()
-    rows, settings = desk.opened.records.rows, Settings()
+    rows, settings = desk.opened.records.rows, Settings(baseline=desk.today)
 
     def work(job: Job) -> Told:
         told = Told()

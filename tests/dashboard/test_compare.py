@@ -327,7 +327,7 @@ def test_a_saved_comparison_is_shown_at_once(monkeypatch, tmp_path):
 
 
 def test_it_runs_behind_the_screen_and_is_there_when_it_is_done(monkeypatch, tmp_path):
-    monkeypatch.setattr("dashboard.comparing.Settings", lambda: Settings(faults="none"))
+    monkeypatch.setattr("dashboard.comparing.Settings", lambda baseline: Settings(baseline, faults="none"))
     app = opened(monkeypatch, *at(few(tmp_path / "records", 3)), part="set")
     app.button(key="start comparison").click().run()
     for _ in range(60):
