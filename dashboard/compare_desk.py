@@ -40,7 +40,7 @@ class CompareDesk:
     @property
     def is_operators(self) -> bool:
         """Whether the records are those the operator named: what is found of them may be shown to all."""
-        return self.opened.upload is None and not self.opened.link
+        return self.opened.upload is None and not self.opened.link and self.opened.answers is None
 
     @property
     def labelled(self) -> int:

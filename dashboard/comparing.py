@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from dashboard import session
+from dashboard import compare_session, session
 from dashboard.compare_desk import CompareDesk
 from dashboard.jobs import Job
 from dashboard.views.changed import by_record
@@ -35,8 +35,8 @@ def comparison_of(desk: CompareDesk) -> Comparison | None:
     if own is not None and own.done >= own.planned:
         return own
     if desk.is_operators:
-        whole = session.finished_comparisons().get(desk.job_name)
-        return whole or session.saved_comparison(desk.folder, desk.opened.key) or own
+        whole = compare_session.finished_comparisons().get(desk.job_name)
+        return whole or compare_session.saved_comparison(desk.folder, desk.opened.key) or own
     return own
 
 
@@ -44,7 +44,7 @@ def costs_of(desk: CompareDesk) -> Mapping[str, StrategyCost]:
     """Return what strategies cost: as the comparison measured it, else by a short measurement."""
     found = comparison_of(desk)
     measured = {r.strategy: r.cost for r in found.strategies if r.cost} if found else {}
-    return measured if set(desk.loaded.strategies) <= set(measured) else session.costs(desk.folder)
+    return measured if set(desk.loaded.strategies) <= set(measured) else compare_session.costs(desk.folder)
 
 
 def paired_with(desk: CompareDesk, found: Comparison) -> Mapping[str, Against]:
@@ -67,7 +67,11 @@ def paired_with(desk: CompareDesk, found: Comparison) -> Mapping[str, Against]:
 
 def start_comparison(desk: CompareDesk) -> None:
     """Start the comparison of the open set behind the screen, or go on with it: pieces that are done are kept."""
-    read_files, pieces, finished = session.file_reader(desk.opened), session.pieces(), session.finished_comparisons()
+    read_files, pieces, finished = (
+        session.file_reader(desk.opened),
+        compare_session.pieces(),
+        compare_session.finished_comparisons(),
+    )
     rows, settings = desk.opened.records.rows, Settings(baseline=desk.today)
 
     def work(job: Job) -> Told:

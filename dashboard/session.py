@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import secrets
 import sys
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -15,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from dashboard.inspection import Training, content_key, fusion_costs, glimpse
+from dashboard.inspection import Training, content_key, glimpse
 from dashboard.jobs import Job, Jobs, Work
 from dashboard.options import Workplace, workplaces
 from dashboard.state import recall, remember
@@ -26,8 +24,6 @@ from dashboard.views.similar import Glimpse
 from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
-from fusion_core.compare.result import Comparison, StrategyCost
-from fusion_core.compare.result_file import FILE_NAME, load_comparison
 from fusion_core.errors import RecordError
 from fusion_core.influence import load_influence
 from fusion_core.model import FusedModel
@@ -61,12 +57,6 @@ def model(folder: str) -> FusedModel:
     return loaded
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def costs(folder: str) -> dict[str, StrategyCost]:
-    """Return what every strategy costs, measured once on this machine on a few background records."""
-    return fusion_costs(model(folder))
-
-
 @st.cache_resource(max_entries=4, show_spinner="Reading the record set.")
 def record_set(folder: str) -> RecordSet:
     """Read a record set the operator named, once for all sessions."""
@@ -78,32 +68,6 @@ def saved_answers(model_folder: str, records_folder: str) -> tuple[pd.DataFrame 
     """Return the answers and fused vectors saved beside the records, if this very model gave them."""
     folders = Path(model_folder), Path(records_folder)
     return load_answers(*folders), load_index(*folders)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _comparison_of(model_folder: str, records_folder: str, stamp: int) -> Comparison | None:
-    return load_comparison(Path(model_folder), Path(records_folder))
-
-
-def saved_comparison(model_folder: str, records_folder: str) -> Comparison | None:
-    """Return the comparison saved beside the records, if it is of this very model; read again when it was replaced."""
-    path = Path(records_folder) / FILE_NAME
-    stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    return _comparison_of(model_folder, records_folder, stamp) if stamp else None
-
-
-@st.cache_resource(show_spinner=False)
-def finished_comparisons() -> dict[str, Comparison]:
-    """Return the comparisons of the operator's records that were made here, by the name of their job."""
-    return {}
-
-
-@st.cache_resource(show_spinner=False)
-def pieces() -> Path:
-    """Return the folder where pieces of comparisons are kept as long as the server runs."""
-    folder = tempfile.TemporaryDirectory(prefix="fusion_lens_compare_")
-    atexit.register(folder.cleanup)
-    return Path(folder.name)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

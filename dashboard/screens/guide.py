@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from dashboard import session, state
+from dashboard import compare_session, session, state
 from dashboard.options import SAMPLES
 from dashboard.views import guide
 from fusion_core.compare.result import Comparison
@@ -60,7 +60,8 @@ def render(go: Callable[[str], None]) -> None:
 def _measured() -> dict[str, Comparison]:
     """Return the comparisons of the sample sets, where they were made."""
     found = {
-        name: session.saved_comparison(str(SAMPLES / "bundles" / name), str(SAMPLES / name / "test")) for name in SHOWN
+        name: compare_session.saved_comparison(str(SAMPLES / "bundles" / name), str(SAMPLES / name / "test"))
+        for name in SHOWN
     }
     return {name: one for name, one in found.items() if one is not None}
 
