@@ -21,7 +21,7 @@ from fusion_core.types import Record, Refusal
 FORMAT = 1  # raise it when a piece is measured in another way
 LEAST_LABELLED = 20
 SEVERITIES = (1, 3, 5)
-FAULT_RECORDS = 500
+FAULT_RECORDS = 400
 
 
 @dataclass(frozen=True)
