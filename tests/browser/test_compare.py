@@ -34,23 +34,30 @@ def overflow(page) -> int:
     )
 
 
-def test_all_strategies_stand_on_one_screen_and_a_click_opens_one(visit):
+@pytest.mark.parametrize(("model", "record"), [("scene_qa", "sq-test-0556"), ("feedback", "fb-test-0238")])
+def test_all_strategies_stand_on_one_screen(visit, model, record):
     here = visit()
     here.page.set_viewport_size({"width": 1440, "height": 900})
-    page = compare(here, model="scene_qa", record="sq-test-0556")
+    page = compare(here, model=model, record=record, today="late")
     wait_for_cards(page)
     bottom = page.evaluate(
         f"Math.max(...[...document.querySelectorAll('{CARD}')].map((c) => c.getBoundingClientRect().bottom))"
     )
     assert bottom <= 900
     assert overflow(page) <= 0
+    here.shot(f"compare record {model} light 1440")
+
+
+def test_a_click_on_a_strategy_opens_the_record_in_inspect_under_it(visit):
+    here = visit()
+    page = compare(here, model="scene_qa", record="sq-test-0556")
+    wait_for_cards(page)
     late = page.locator(".st-key-compare-card-late")
     crossed = page.locator(".st-key-compare-card-cross_attention")
     assert "yellow" in late.inner_text()
     assert "purple" in crossed.inner_text()
     assert "attention" in crossed.locator(".what").inner_text()
     assert "attribution" in late.locator(".what").inner_text()
-    here.shot("compare record light 1440")
     press(late.get_by_role("button"), page.locator('[data-testid="headline"]'))
     here.settle()
     assert page.locator('[data-strategy="late"][aria-checked="true"]').count() == 1
