@@ -13,6 +13,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dashboard import session
+from dashboard.uploads import Upload
 from dashboard.views import compare_charts as charts
 from dashboard.views import guide
 from dashboard.views.changed import (
@@ -45,6 +47,7 @@ from fusion_core.compare.plan import Settings
 from fusion_core.compare.result import Against, Measured, StrategyCost
 from fusion_core.compare.result_file import FILE_NAME, save_comparison
 from fusion_core.errors import CallError
+from fusion_core.reading.records import read
 from fusion_core.types import AttentionScores, Check, Record
 from tests.conftest import ROOT, SAMPLES
 from tests.dashboard.small_log import make_log
@@ -342,6 +345,31 @@ def test_it_runs_behind_the_screen_and_is_there_when_it_is_done(monkeypatch, tmp
     assert "3 of 3 records have a label" in said(app).replace("\\", "")
     other = opened(monkeypatch, *at(tmp_path / "records"), part="set")
     assert html(other) == page
+
+
+def test_what_is_found_of_an_upload_stays_with_its_browser(monkeypatch, tmp_path):
+    monkeypatch.setattr("dashboard.comparing.Settings", lambda baseline: Settings(baseline, faults="none"))
+    records = few(tmp_path / "records", 2)
+    key = session._shelf().keep("a" * 32, Upload("mine", read(records), (), frozenset()))
+
+    def visit(browser):
+        monkeypatch.setattr(sys, "argv", ["app.py", "--model", str(BUNDLE)])
+        app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+        app.session_state["browser"] = browser
+        for name, value in {"screen": "compare", "set": key, "part": "set"}.items():
+            app.query_params[name] = value
+        return app.run()
+
+    app = visit("a" * 32)
+    assert "2 records of mine, 2 with a label" in said(app)
+    app.button(key="start comparison").click().run()
+    for _ in range(60):
+        if not any(b.key == "stop comparison" for b in app.button):
+            break
+        time.sleep(1)
+        app.run()
+    assert html(app).count("--h:") == 7 * 10
+    assert "mine" not in said(visit("b" * 32))
 
 
 def test_a_job_that_failed_says_why_and_can_be_started_again(monkeypatch, tmp_path):
