@@ -32,9 +32,18 @@ def inspect_screen() -> None:
         from dashboard import state
         from dashboard.screens import inspect
     state.follow_address()
-    if state.arrival() == "present":
-        st.switch_page(PRESENT, query_params=state.link())
+    if (screen := state.arrival()) in SCREENS and screen != "inspect":
+        st.switch_page(SCREENS[screen], query_params=state.link())
     inspect.render(lambda: st.switch_page(TRIAGE, query_params=state.link()))
+
+
+def fit_screen() -> None:
+    """The same; what is fitted can be opened on the other screens."""
+    with st.spinner(STARTING):
+        from dashboard import state
+        from dashboard.screens import fit
+    state.follow_address()
+    fit.render(tuple(SCREENS), lambda screen: st.switch_page(SCREENS[screen], query_params=state.link()))
 
 
 def present_screen() -> None:
@@ -47,10 +56,11 @@ def present_screen() -> None:
 LOGGED = any(place.log is not None for place in workplaces(sys.argv[1:]))
 TRIAGE = st.Page(triage_screen, title="Triage", url_path="triage", default=LOGGED)
 INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect", default=not LOGGED)
+FIT = st.Page(fit_screen, title="Fit", url_path="fit")
 PRESENT = st.Page(present_screen, title="Present", url_path="present")
-SCREENS = {"inspect": INSPECT, "present": PRESENT}
+SCREENS = {"inspect": INSPECT, "fit": FIT, "present": PRESENT}
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation([TRIAGE, INSPECT, PRESENT], position="top").run()
+st.navigation([TRIAGE, INSPECT, FIT, PRESENT], position="top").run()

@@ -12,9 +12,10 @@ from fusion_core.reading.cells import MAX_ID_CHARACTERS
 LINK = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
     "map", "method", "against", "beside", "run", "cause", "where", "since", "until", "rows", "search", "order", "page",
+    "source",
 )  # fmt: skip
-SCREENS = ("triage", "inspect", "present")
-OF_A_RECORD = LINK[:-9]  # what the screens of one record put into a link; the rest is Triage's
+SCREENS = ("triage", "inspect", "fit", "present")
+OF_A_RECORD = LINK[:-10]  # what the screens of one record put into a link; the rest is Triage's and Fit's
 BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
 

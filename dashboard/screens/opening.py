@@ -37,7 +37,7 @@ def asked_set(place: Workplace) -> tuple[OpenSet | None, dict[str, str]]:
     if asked.get("set") == "log" and place.log is not None and asked.get("record"):
         return _logged_set(place.log, asked), asked
     opened = session.open_set(place, asked.get("set", ""))
-    if asked.get("set") and (opened is None or opened.upload is None):
+    if asked.get("set") and (opened is None or opened.link != asked["set"]):
         st.warning(NOT_YOURS, icon=":material/lock:")
         asked = {name: value for name, value in asked.items() if name not in ("set", "record", "token")}
     return opened, asked
