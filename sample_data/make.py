@@ -14,7 +14,8 @@ from fusion_core.bundle import load
 from fusion_core.diagnose.build import build_reference
 from fusion_core.diagnose.log_run import diagnose_log
 from fusion_core.diagnose.reference_file import save_reference
-from fusion_core.fitting import fit_bundle
+from fusion_core.fit_plan import FitPlan, FitStep
+from fusion_core.fitting import run_fit
 from fusion_core.influence import build_influence, save_influence
 from fusion_core.log.upkeep import compact
 from fusion_core.neighbours import build_index, save_index
@@ -72,7 +73,7 @@ def build_bundles(out: Path, names: tuple[str, ...] = SETS) -> None:
     they lie in each strategy's fused space."""
     for name in names:
         bundle = out / "bundles" / name
-        fit_bundle(out / name / "train", bundle, out / name / "validation", progress=_say)
+        run_fit(FitPlan(name, read(out / name / "train"), read(out / name / "validation")), bundle, _told)
         model, test = load(bundle), out / name / "test"
         answers = list(answer_rows(model, read(test).rows, model.strategies))
         save_answers(answer_table(answers), bundle, test)
@@ -108,6 +109,11 @@ def build_production(out: Path) -> None:
     diagnose_log(load(bundle), bundle, log_folder, "feedback", _say)
     (out / f"{PRODUCTION}_NOTICE.md").write_text(production.TERMS, "utf-8")
     (out / f"{PRODUCTION}_truth.json").write_text(json.dumps(truth, indent=1) + "\n", "utf-8")
+
+
+def _told(step: FitStep) -> bool:
+    _say(step.strategy or step.stage, step.done, step.of)
+    return True
 
 
 def _say(what: str, done: int, total: int) -> None:

@@ -55,6 +55,22 @@ def encoder_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-hub", action="store_true", help="allow encoders from the model hub")
 
 
+def cache_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where encoded records are kept."""
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder of cached tokens (default: in ~/.cache)")
+    parser.add_argument("--no-cache", action="store_true", help="encode anew and keep nothing")
+
+
+def cache_of(given: argparse.Namespace) -> Path | None:
+    """Return the folder of cached tokens; None to go without. Raises CallError when both flags are given."""
+    from fusion_core.errors import CallError
+    from fusion_core.token_cache import default_folder
+
+    if given.no_cache and given.cache is not None:
+        raise CallError("give either --cache or --no-cache")
+    return None if given.no_cache else given.cache or default_folder()
+
+
 def emit(line: dict[str, Any]) -> None:
     """Print one JSON line, ASCII only, so that no mark inside a text can look like the end of a line."""
     print(json.dumps(line, allow_nan=False), flush=True)
