@@ -68,8 +68,8 @@ def live_curves(run: FitRun, step: FitStep) -> None:
     done = next(iter(step.fitted.values()), None)
     measure = "agreement with the teacher" if distilling else "validation accuracy"
     st.plotly_chart(curves(step.curves, done.chance if done else None, measure), key="fit curves")
-    held = f"{done.validation_records:,}" if done else f"{run.asked.held:,}"
+    held = max(1, done.validation_records if done else run.asked.held)
     st.caption(
-        f"n {held} held-out records: one is {1 / max(1, done.validation_records if done else run.asked.held):.3f}. A line ends "
-        "when five passes brought no lower loss; the weights of the lowest loss are kept."
+        f"n {held:,} held-out records, so one of them is {1 / held:.3f}. A line ends when five passes brought no lower "
+        "loss; the weights of the lowest loss are kept."
     )

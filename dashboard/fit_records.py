@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from dashboard import fit_session, session, state
+from dashboard import fit_session, state
 from dashboard.fit_sources import UPLOAD, FitSet, Source, learned, open_source, sources
 from dashboard.options import Workplace
 from dashboard.uploads import Upload
 from dashboard.views.escape import markdown_safe
 from dashboard.views.fit import Account, account, account_html
 from dashboard.views.labels import NOT_YOURS
-from fusion_core.errors import CallError
+from fusion_core.errors import CallError, FusionError
 from fusion_core.fit_data import fit_data
 from fusion_core.fit_plan import FitPlan
 
@@ -33,7 +33,11 @@ def pick_records(
         st.info(NO_SETS)
         return None
     state.write_link(screen="fit", source=source.key)
-    opened = open_source(source)
+    try:
+        opened = open_source(source)
+    except FusionError as error:
+        st.error(markdown_safe(str(error)), icon=":material/report:")
+        return None
     if opened is not None and opened.opened.upload is not None:
         account_of(opened.opened.upload)
     return opened
@@ -47,9 +51,7 @@ def _pick_source(found: list[Source]) -> Source | None:
     if asked.startswith(UPLOAD) and asked not in keys:
         st.warning(NOT_YOURS, icon=":material/lock:")
     at = keys.index(asked) if asked in keys else 0
-    return st.selectbox(
-        "Records", found, at, format_func=lambda source: source.label, key=f"fit source {_turn()}"
-    )
+    return st.selectbox("Records", found, at, format_func=lambda source: source.label, key=f"fit source {_turn()}")
 
 
 def _turn() -> str:
@@ -79,9 +81,7 @@ def records_card(found: FitSet) -> Ready:
     told = learned(found, labels)
     held, refusal = _held_out(found, labels)
     counted = account(found.records, told)
-    st.markdown(
-        f"**What is in {markdown_safe(found.opened.name)}?** :small[:gray[counted before anything is fitted]]"
-    )
+    st.markdown(f"**What is in {markdown_safe(found.opened.name)}?** :small[:gray[counted before anything is fitted]]")
     st.html(account_html(counted, found.teacher.name if found.teacher else None))
     if refusal:
         st.error(markdown_safe(f"{refusal[0].upper()}{refusal[1:]}."), icon=":material/block:")

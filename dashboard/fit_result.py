@@ -11,8 +11,8 @@ from pathlib import Path
 import streamlit as st
 
 from dashboard import session, state
-from dashboard.fit_run import FitResult, FitRun
 from dashboard.fit_progress import live_curves
+from dashboard.fit_run import FitResult, FitRun
 from dashboard.jobs import Job
 from dashboard.views import fit as words
 from dashboard.views.card import card_html
@@ -58,7 +58,9 @@ def _result(result: FitResult, screens: Collection[str], leave: Leave) -> None:
 def _ways_on(result: FitResult, screens: Collection[str], leave: Leave) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="fit ways on"):
         for screen, said in (("inspect", "Open in Inspect"), ("compare", "Compare its strategies")):
-            if screen in screens and st.button(said, key=f"fit to {screen}", type="primary" if screen == "inspect" else "secondary"):
+            if screen in screens and st.button(
+                said, key=f"fit to {screen}", type="primary" if screen == "inspect" else "secondary"
+            ):
                 _lead_to(result, screen)
                 leave(screen)
         st.download_button(

@@ -17,8 +17,9 @@ from dashboard.options import Workplace
 from dashboard.views import review as words
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import say, waiting
+from fusion_core import review
 from fusion_core.model import FusedModel
-from fusion_core.review import Suspect, suspects
+from fusion_core.review import Suspect
 
 REVIEW = "label review"
 PER_PAGE = 6
@@ -61,43 +62,46 @@ def _live() -> None:
     if job is None or job.ended:
         st.rerun()
     what, done, of = job.latest if isinstance(job.latest, tuple) else ("", 0, 0)
-    said = waiting(job.ahead) if job.state == "waiting" or job.ahead else f"{what} {done:,} of {of:,}" if of else "Begins."
+    said = (
+        waiting(job.ahead) if job.state == "waiting" or job.ahead else f"{what} {done:,} of {of:,}" if of else "Begins."
+    )
     st.progress(min(1.0, done / max(1, of)), text=markdown_safe(said))
     st.button("Stop", key="review stop", on_click=job.stop, disabled=job.stopping)
 
 
 def _ask(found: FitSet, places: list[Workplace], fitted: FitResult | None) -> None:
-    """Ask which model and strategy judge, the one that was fitted on these records first."""
-    own = fitted is not None and fitted.asked.source.key == found.source.key
-    at = next((k for k, place in enumerate(places) if own and fitted and place.model == fitted.folder), 0)
+    """Ask which model and strategy judge, those that were fitted on these records first."""
+    own = fitted.folder if _is_of(fitted, found) and fitted else None
+    at = next((k for k, place in enumerate(places) if place.model == own), 0)
     with st.container(horizontal=True, vertical_alignment="bottom", key="review bar"):
         place = st.selectbox(
-            "Model", places, at, format_func=lambda p: p.name, key=f"review model {at} {len(places)}", width=200
+            "Model", places, at, format_func=lambda p: p.name, key=f"review model {at} {len(places)}", width=220
         )
-        loaded = session.model(str(place.model))
-        names = [name for name in loaded.strategies if loaded.fitted[name].status != "chance"]
-        if not names:
-            st.caption("Every head of this model is at chance: none can judge labels.")
-            return
-        best = names.index(loaded.default_strategy) if loaded.default_strategy in names else 0
-        strategy = st.selectbox("Strategy", names, best, format_func=say, key=f"review strategy {place.model}", width=200)
-        known = {r.label for r in found.records.records} & set(loaded.classes)
-        pressed = st.button("Look for suspect labels", key="review start", disabled=not known)
-    if not known:
-        st.caption(markdown_safe(f"No record of this set has a class of {place.name}: {', '.join(loaded.classes)}."))
+        strategy = ""
+        if fitted is not None and place.model == own:
+            names = [name for name, one in fitted.fitted.items() if one.status != "chance"]
+            first = names.index(fitted.best) if fitted.best in names else 0
+            strategy = st.selectbox("Strategy", names, first, format_func=say, key=f"review strategy {own}", width=220)
+        pressed = st.button("Look for suspect labels", key="review start", icon=":material/search:")
     if pressed:
-        session.start_job(REVIEW, _work(found, loaded, place.name, strategy))
+        loaded = session.model(str(place.model))
+        session.start_job(REVIEW, _work(found, loaded, place.name, strategy or loaded.default_strategy))
         st.rerun()
+
+
+def _is_of(fitted: FitResult | None, found: FitSet) -> bool:
+    return fitted is not None and fitted.asked.source.key == found.source.key
 
 
 def _work(found: FitSet, model: FusedModel, name: str, strategy: str) -> Work:
     reading, tokens = session.file_reader(found.opened), fit_session.token_folder(found.opened)
 
     def work(job: Job) -> Reviewed:
+        def progress(what: str, done: int, of: int) -> None:
+            job.tell((what, done, of))
+
         with reading():
-            listed = suspects(
-                model, found.records, strategy, tokens, lambda what, done, of: job.tell((what, done, of))
-            )
+            listed = review.suspects(model, found.records, strategy, tokens, progress)
         return Reviewed(found.source.key, name, strategy, listed)
 
     return work
@@ -121,7 +125,9 @@ def _suspects(reviewed: Reviewed, found: FitSet, fitted: FitResult | None) -> No
     with st.container(horizontal=True, vertical_alignment="center", key="review pages"):
         st.button("‹", key="review back", help="More suspect", on_click=_turn_to, args=(page - 1,), disabled=page == 0)
         st.caption(f"{page + 1} of {pages}, {count} suspects by {say(reviewed.strategy)}", width="content")
-        st.button("›", key="review on", help="Less suspect", on_click=_turn_to, args=(page + 1,), disabled=page + 1 == pages)
+        st.button(
+            "›", key="review on", help="Less suspect", on_click=_turn_to, args=(page + 1,), disabled=page + 1 == pages
+        )
     _decisions(found, fitted, labels)
 
 
@@ -164,11 +170,12 @@ def _decisions(found: FitSet, fitted: FitResult | None, labels: Mapping[str, str
     own = {record.id: record.label for record in found.records.records}
     with st.container(horizontal=True, vertical_alignment="center", key="review decisions"):
         st.markdown(words.decided_sentence(labels, own), width="content")
-        again = fitted is not None and fitted.asked.source.key == found.source.key
         running = session.job(JOB)
         busy = running is not None and not running.ended
-        if again and fitted is not None and st.button(
-            "Fit again with these decisions", key="refit", type="primary", disabled=not labels or busy
+        if (
+            fitted is not None
+            and _is_of(fitted, found)
+            and st.button("Fit again with these decisions", key="refit", type="primary", disabled=not labels or busy)
         ):
             start_fit(replace(fitted.asked, labels=dict(labels)), found)
             st.rerun()

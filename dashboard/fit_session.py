@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import session
 from dashboard.fit_encoders import offered, sizes
 from dashboard.inspection import content_key, glimpse
-from dashboard.log_session import store
+from dashboard.log_session import first_strategy, store
 from dashboard.options import encoder_folders
 from dashboard.uploads import OpenSet
 from dashboard.views.similar import Glimpse
@@ -53,13 +53,17 @@ def strategy_sizes(sources: Mapping[str, EncoderSource], classes: int) -> dict[s
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the log.")
-def _log_records(log: str, run: str, mark: str, distil: bool) -> tuple[RecordSet, Teacher | None]:
-    return records_of_log(Path(log), run, distil)
+def _log_records(log: str, run: str, mark: str, strategy: str) -> tuple[RecordSet, Teacher | None]:
+    return records_of_log(Path(log), run, bool(strategy), strategy)
 
 
 def log_records(log: Path, run: str, distil: bool) -> tuple[RecordSet, Teacher | None]:
-    """Return the records of a log's run, with the answers of its model where those are learned; raises CallError."""
-    return _log_records(str(log), run, store(log, run).mark, distil)
+    """Return the records of a log's run, with its model's answers by the commonest strategy where those are learned.
+
+    Raises CallError when there are none.
+    """
+    opened = store(log, run)
+    return _log_records(str(log), run, opened.mark, first_strategy(opened) if distil else "")
 
 
 @st.cache_resource(max_entries=256, show_spinner=False)

@@ -45,6 +45,7 @@ class FitSet:
         """Its rows."""
         return self.opened.records
 
+
 def sources(places: list[Workplace], shown: Workplace | None) -> list[Source]:
     """Return every set there is, those of the shown model first, then uploads, the log, and the other models' sets."""
     own, others = _of_models([shown] if shown else []), _of_models(places)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 import streamlit as st
 
-from dashboard import session, state
+from dashboard import session
 from dashboard.fit_progress import progress_card
 from dashboard.fit_records import begin_anew, pick_records, records_card
 from dashboard.fit_result import ended_card
@@ -22,14 +22,14 @@ from fusion_core.errors import FusionError
 
 def render(screens: Collection[str], leave: Callable[[str], None]) -> None:
     """Place the cards. screens: those that a fitted model can be opened on; `leave` leads there."""
-    left, right = st.columns([2, 3])
     try:
-        _screen(left, right, screens, leave)
+        _screen(screens, leave)
     except FusionError as error:
         st.error(markdown_safe(str(error)), icon=":material/report:")
 
 
-def _screen(left, right, screens: Collection[str], leave: Callable[[str], None]) -> None:  # type: ignore[no-untyped-def]
+def _screen(screens: Collection[str], leave: Callable[[str], None]) -> None:
+    left, right = st.columns([2, 3])
     places, job = session.choices(), session.job(JOB)
     busy = job is not None and not job.ended
     with left.container(border=True, key="fit setup"):

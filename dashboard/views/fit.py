@@ -75,12 +75,14 @@ def _class_bars(found: Account) -> str:
 
 
 def _bars(named: Sequence[tuple[str, int]], of: int) -> str:
-    rows = "".join(
-        f'<li><span title="{escape(show_text(name))}">{escape(cut(show_text(name), LONGEST_CLASS))}</span>'
-        f'<i><b style="width:{100 * number / max(1, of):.1f}%"></b></i><em>{number:,} · {number / max(1, of):.0%}</em></li>'
-        for name, number in named
+    return f"<ul>{''.join(_bar(show_text(name), number, number / max(1, of)) for name, number in named)}</ul>"
+
+
+def _bar(name: str, number: int, share: float) -> str:
+    return (
+        f'<li><span title="{escape(name)}">{escape(cut(name, LONGEST_CLASS))}</span>'
+        f'<i><b style="width:{100 * share:.1f}%"></b></i><em>{number:,} · {share:.0%}</em></li>'
     )
-    return f"<ul>{rows}</ul>"
 
 
 def size_words(parameters: int | None, level: str) -> str:

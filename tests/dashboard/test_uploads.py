@@ -103,7 +103,9 @@ def test_a_file_that_many_rows_name_is_decoded_once_and_others_get_their_turn(mo
         turns.append(len(decoded))
         return nullcontext()
 
-    found = record_set(Reads.modalities, ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: told.append(d), turn)
+    found = record_set(
+        Reads.modalities, ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: told.append(d), turn
+    )
     assert len(found.records.records) == rows
     assert decoded == ["good.png"]
     assert told == [0, 25, 50]
