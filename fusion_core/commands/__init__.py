@@ -12,6 +12,7 @@ from fusion_core.commands import (
     inject,
     predict,
     report,
+    review,
     sweep,
     trace,
 )
@@ -19,6 +20,7 @@ from fusion_core.commands.flags import Verbs
 
 ADDS: tuple[Callable[[Verbs], None], ...] = (
     fit.add,
+    review.add,
     predict.add,
     trace.add,
     change.add,

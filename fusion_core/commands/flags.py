@@ -62,13 +62,21 @@ def cache_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def cache_of(given: argparse.Namespace) -> Path | None:
-    """Return the folder of cached tokens; None to go without. Raises CallError when both flags are given."""
+    """Return the folder of cached tokens; None to go without, as where the user has no home that can be written to."""
     from fusion_core.errors import CallError
     from fusion_core.token_cache import default_folder
 
     if given.no_cache and given.cache is not None:
         raise CallError("give either --cache or --no-cache")
-    return None if given.no_cache else given.cache or default_folder()
+    if given.no_cache or given.cache is not None:
+        return None if given.no_cache else Path(given.cache)
+    try:
+        folder = default_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, RuntimeError) as error:
+        say(f"tokens are not cached: {error}")
+        return None
+    return folder
 
 
 def emit(line: dict[str, Any]) -> None:

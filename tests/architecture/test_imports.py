@@ -19,7 +19,7 @@ LAYERS = [
     {"encoders"},
     {"model", "token_cache", "encoding"},
     {"tokens"},
-    {"attend", "attribute", "change", "contribute", "verify"},
+    {"attend", "attribute", "change", "contribute", "pooled", "verify"},
     {"question", "faults"},
     {"random_heads", "fit_plan"},
     {"trace", "answers", "fit", "card", "fit_data"},
