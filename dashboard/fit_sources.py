@@ -50,8 +50,10 @@ def sources(places: list[Workplace], shown: Workplace | None) -> list[Source]:
     """Return every set there is, those of the shown model first, then uploads, the log, and the other models' sets."""
     own, others = _of_models([shown] if shown else []), _of_models(places)
     uploads = [Source(UPLOAD + key, f"your upload {u.name}", upload=key) for key, u in session.own_sets().items()]
-    found = [*own, *uploads, *_of_log(places), *others]
-    return list({(source.folder or source.key): source for source in reversed(found)}.values())[::-1]
+    found: dict[object, Source] = {}
+    for source in (*own, *uploads, *_of_log(places), *others):
+        found.setdefault(source.folder or source.key, source)
+    return list(found.values())
 
 
 def _of_models(places: list[Workplace]) -> list[Source]:

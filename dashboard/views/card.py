@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from html import escape
+from html import escape, unescape
 
 from fusion_core.reading.texts import show_text
 
 _CODE = re.compile(r"`([^`]*)`")
+_BOLD = re.compile(r"\*\*([^*]+)\*\*")
 _RULE = re.compile(r"\|[\s:|-]+\|")
 _UNESCAPED = re.compile(r"(?<!\\)\|")
 
@@ -42,9 +43,8 @@ def _cells(row: str) -> list[str]:
 
 
 def _inline(text: str) -> str:
-    """Escape text; what stands between backticks becomes code, a backslash before punctuation goes."""
-    shown = escape(show_text(text))
-    parts = _CODE.split(shown)
-    plain = [re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", part) for part in parts[::2]]
+    """Escape text; what stands between backticks becomes code, between double stars bold; an escaped bar is a bar."""
+    parts = _CODE.split(escape(unescape(show_text(text))))
+    plain = [_BOLD.sub(r"<b>\1</b>", part.replace("\\|", "|")) for part in parts[::2]]
     codes = [f"<code>{part}</code>" for part in parts[1::2]]
     return "".join(a + b for a, b in zip(plain, [*codes, ""], strict=True))

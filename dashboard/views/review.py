@@ -26,7 +26,7 @@ def suspect_html(found: Suspect, glimpse: Glimpse) -> str:
         f'<div class="suspect"><div class="suspect-head"><b>{label}</b><i>rather</i><b class="rather">{other}</b>'
         f"<span>{escape(show_text(found.id))}</span></div>"
         f'<div class="suspect-body">{picture}<p>{text}</p></div>'
-        f"<small>belief in its label {found.belief:.2f}; pulls at the head more than "
+        f"<small>belief in its label {found.belief:.2f}; harder to learn than "
         f"{found.self_influence:.0%} of the records</small></div>"
     )
 
