@@ -164,7 +164,7 @@ def test_without_any_records_it_says_what_to_bring(monkeypatch, tmp_path):
 
 def test_an_upload_of_another_browser_is_not_opened(monkeypatch):
     theirs = opened(monkeypatch, record_set())
-    app = opened(monkeypatch, source=theirs.query_params["source"][0])
+    app = opened(monkeypatch, source=theirs.query_params["source"])
     assert "made in another browser" in said(app)
     assert app.selectbox[0].value.key == "records feedback"
 
@@ -329,10 +329,10 @@ def test_the_bundle_leads_to_inspect_with_the_records_it_was_fitted_on(monkeypat
     app.button(key="fit start").click().run()
     wait_for(app)
     app.button(key="fit to inspect").click().run()
-    assert app.query_params["model"] == ["mine"]
-    assert app.query_params["screen"] == ["inspect"]
+    assert app.query_params["model"] == "mine"
+    assert app.query_params["screen"] == "inspect"
     owner = app.session_state["browser"]
     (bundle,) = session.bundles().of(owner)
-    assert app.query_params["set"] == [bundle.link]
+    assert app.query_params["set"] == bundle.link
     with zipfile.ZipFile(io.BytesIO(zipped(bundle.folder))) as archive:
         assert sorted(archive.namelist()) == ["mine/README.md", "mine/model.json"]
