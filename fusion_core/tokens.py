@@ -51,6 +51,13 @@ class TokenSet:
             found[m] = tokens.rows(index).each(Tensor.float)
         return found
 
+    def take(self, rows: Tensor) -> TokenSet:
+        """Return some of the records: their numbers `[N]`, or which ones, `bool`."""
+        numbers = rows.nonzero()[:, 0] if rows.dtype == torch.bool else rows
+        chosen = numbers.tolist()
+        index = {m: i[numbers] for m, i in self.index.items()}
+        return TokenSet(self.pools, index, tuple(self.ids[k] for k in chosen), tuple(self.labels[k] for k in chosen))
+
     def without(self, modality: str) -> TokenSet:
         """Return the same records with one modality absent."""
         index = {m: torch.full_like(i, -1) if m == modality else i for m, i in self.index.items()}

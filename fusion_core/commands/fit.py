@@ -135,7 +135,7 @@ class _Told:
         last = step.curves[step.strategy][-1]
         left = f", {step.seconds_left:.0f} s left at most" if step.seconds_left is not None else ""
         say(
-            f"{step.strategy}: pass {step.done}/{step.of}, "
+            f"{step.strategy}: epoch {step.done}/{step.of}, "
             f"validation loss {last.loss:.3f}, accuracy {last.accuracy:.3f}{left}"
         )
         return True
