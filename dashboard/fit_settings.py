@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -84,11 +85,11 @@ def _encoders(counted: Account) -> dict[str, EncoderSource | None]:
     chosen: dict[str, EncoderSource | None] = {}
     with st.container(key="fit encoders"):
         for column, m in zip(st.columns(len(MODALITIES)), MODALITIES, strict=True):
-            options = [DEFAULT, *offered[m], NONE]
+            options: list[str] = [DEFAULT, *offered[m], NONE] if having[m] else [NONE]
             choice = column.selectbox(
                 f"Encoder of {m}",
-                options if having[m] else [NONE],
-                format_func=lambda choice, m=m: _encoder_words(m, choice, bool(having[m])),
+                options,
+                format_func=partial(_encoder_words, m, bool(having[m])),
                 key=f"fit encoder {m} {bool(having[m])}",
             )
             chosen[m] = source_of(m, choice or NONE)
@@ -98,7 +99,7 @@ def _encoders(counted: Account) -> dict[str, EncoderSource | None]:
     return chosen
 
 
-def _encoder_words(modality: str, choice: str, present: bool) -> str:
+def _encoder_words(modality: str, present: bool, choice: str) -> str:
     if choice == DEFAULT:
         return f"default: {DEFAULT_SOURCES[modality].name}"
     if choice == NONE:

@@ -81,7 +81,9 @@ def open_source(source: Source) -> FitSet | None:
     """Open a set; None for an upload that is not kept any more. Raises CallError when it cannot be read."""
     if source.upload:
         upload = session.own_sets().get(source.upload)
-        return upload and FitSet(source, OpenSet(source.upload, upload.name, upload.records, upload, source.upload))
+        if upload is None:
+            return None
+        return FitSet(source, OpenSet(source.upload, upload.name, upload.records, upload, source.upload))
     if source.log is not None:
         records, teacher = fit_session.log_records(source.log, source.run, source.distil)
         mark = hashlib.sha256(f"{source.log} {source.key}".encode()).hexdigest()[:16]

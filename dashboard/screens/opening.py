@@ -10,7 +10,8 @@ import streamlit as st
 from dashboard import log_session, session, state
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
-from dashboard.views.labels import NO_MODEL, NOT_YOURS
+from dashboard.views.escape import markdown_safe
+from dashboard.views.labels import NO_MODEL, NOT_YOURS, no_such_model
 
 
 def models() -> list[Workplace]:
@@ -22,9 +23,11 @@ def models() -> list[Workplace]:
 
 
 def asked_place(places: list[Workplace]) -> int:
-    """Return which model the address asks for, the first one if none of these."""
+    """Return which model the address asks for; the first one if none of these, and that is said."""
     names = [place.name for place in places]
     asked = state.link().get("model", "")
+    if asked and asked not in names:
+        st.warning(markdown_safe(no_such_model(asked)), icon=":material/lock:")
     return names.index(asked) if asked in names else 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from dashboard.views.charts import CAUSE_COLOURS, UNEXPLAINED, plain
+from dashboard.views.charts import CAUSE_COLOURS, UNEXPLAINED, plain_figure
 from dashboard.views.labels import say
 from fusion_core.fit_plan import Pass
 from fusion_core.words import LEVELS
@@ -43,6 +43,6 @@ def curves(by_strategy: Mapping[str, Sequence[Pass]], chance: float | None, meas
         )
     figure.update_xaxes(title="pass", range=[0.6, max(longest, 4) + 0.4], dtick=1 if longest <= 12 else None)
     figure.update_yaxes(title=measure, tickformat=".2f")
-    plain(figure, HEIGHT)
+    plain_figure(figure, HEIGHT)
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.28, "x": 0, "font": {"size": 12}})
     return figure

@@ -115,7 +115,7 @@ def test_a_file_that_many_rows_name_is_decoded_once_and_others_get_their_turn(mo
 def test_a_row_with_nothing_the_model_reads_is_refused_and_counted() -> None:
     lines = [json.dumps({"id": "a", "text": "only words"}), json.dumps({"id": "b", "image_file_name": "good.png"})]
     found = record_set(
-        Reads(("image", "audio")), ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: None, nullcontext
+        ("image", "audio"), ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: None, nullcontext
     )
     assert [r.id for r in found.records.records] == ["b"]
     assert [(r.id, r.code) for r in found.left_out] == [("a", "record_empty")]
