@@ -18,7 +18,7 @@ from dashboard.views import fit as words
 from dashboard.views.card import card_html
 from dashboard.views.escape import markdown_safe
 from dashboard.views.exports import refusals_jsonl
-from dashboard.views.summary import left_out_table, reasons
+from dashboard.views.summary import count_of, left_out_table, reasons
 from fusion_core.fit_plan import FitStep
 
 Leave = Callable[[str], None]
@@ -51,7 +51,7 @@ def _result(result: FitResult, screens: Collection[str], leave: Leave) -> None:
     else:
         st.warning(GONE)
     for note in result.notes:
-        st.caption(markdown_safe(note))
+        st.caption(markdown_safe(f"{note[0].upper()}{note[1:]}."))
     _more(result)
 
 
@@ -97,7 +97,7 @@ def _more(result: FitResult) -> None:
     with st.expander("Model card"):
         st.html(card_html(result.card))
     if result.refused:
-        with st.expander(f"{len(result.refused):,} rows were left out", icon=":material/report:"):
+        with st.expander(f"Left out: {count_of(len(result.refused), 'row')}", icon=":material/report:"):
             st.caption("  \n".join(markdown_safe(reason) for reason in reasons(result.refused)))
             st.dataframe(left_out_table(result.refused), hide_index=True, width="stretch")
             st.download_button(

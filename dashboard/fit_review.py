@@ -22,9 +22,9 @@ from fusion_core.model import FusedModel
 from fusion_core.review import Suspect
 
 REVIEW = "label review"
-PER_PAGE = 6
+PER_PAGE, ABREAST = 6, 3
 EVERY = 1.0  # seconds
-TITLE = "**Which labels may be wrong?** :small[:gray[judged by records that did not train the judge]]"
+TITLE = "**Which labels may be wrong?** :small[:gray[judged by a classifier that did not see the record]]"
 ABOUT = (
     "A plain classifier on the same encoders judges every record after it was fitted without it, five folds. Those it "
     "gives another class are listed, first those that the head found hard to learn too. Nothing changes by itself."
@@ -118,17 +118,21 @@ def _suspects(reviewed: Reviewed, found: FitSet, fitted: FitResult | None) -> No
     page = min(kept if isinstance(kept, int) else 0, pages - 1)
     shown = reviewed.found[page * PER_PAGE : (page + 1) * PER_PAGE]
     labels = decided(found)
-    for row in range(0, len(shown), 2):
-        for column, suspect in zip(st.columns(2), shown[row : row + 2], strict=False):
+    for row in range(0, len(shown), ABREAST):
+        for column, suspect in zip(st.columns(ABREAST), shown[row : row + ABREAST], strict=False):
             with column.container(border=True, key=f"suspect {page} {row} {shown.index(suspect)}"):
                 _suspect(suspect, found, labels)
-    with st.container(horizontal=True, vertical_alignment="center", key="review pages"):
-        st.button("‹", key="review back", help="More suspect", on_click=_turn_to, args=(page - 1,), disabled=page == 0)
-        st.caption(f"{page + 1} of {pages}, {count} suspects by {say(reviewed.strategy)}", width="content")
-        st.button(
-            "›", key="review on", help="Less suspect", on_click=_turn_to, args=(page + 1,), disabled=page + 1 == pages
-        )
+    if pages > 1:
+        _pager(page, pages, count)
     _decisions(found, fitted, labels)
+
+
+def _pager(page: int, pages: int, count: int) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="review pages"):
+        back, on = max(0, page - 1), min(pages - 1, page + 1)
+        st.button("‹", key="review back", help="More suspect", on_click=_turn_to, args=(back,), disabled=page == 0)
+        st.caption(f"{page + 1} of {pages}, {count} suspects, the most suspect first", width="content")
+        st.button("›", key="review on", help="Less suspect", on_click=_turn_to, args=(on,), disabled=on == page)
 
 
 def _turn_to(page: int) -> None:

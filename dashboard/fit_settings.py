@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import streamlit as st
 
@@ -17,7 +16,7 @@ from dashboard.views.escape import markdown_safe
 from dashboard.views.fit import Account
 from dashboard.views.labels import say
 from dashboard.views.summary import count_of
-from fusion_core.encoders import DEFAULT_SOURCES, EncoderSource
+from fusion_core.encoders import EncoderSource
 from fusion_core.errors import CallError, FusionError
 from fusion_core.types import MODALITIES
 from fusion_core.words import count
@@ -86,25 +85,15 @@ def _encoders(counted: Account) -> dict[str, EncoderSource | None]:
     with st.container(key="fit encoders"):
         for column, m in zip(st.columns(len(MODALITIES)), MODALITIES, strict=True):
             options: list[str] = [DEFAULT, *offered[m], NONE] if having[m] else [NONE]
-            choice = column.selectbox(
-                f"Encoder of {m}",
-                options,
-                format_func=partial(_encoder_words, m, bool(having[m])),
-                key=f"fit encoder {m} {bool(having[m])}",
-            )
+            choice = column.selectbox(f"{m.capitalize()} encoder", options, key=f"fit encoder {m} {bool(having[m])}")
             chosen[m] = source_of(m, choice or NONE)
+    used = [source.name for source in chosen.values() if source is not None]
+    absent = [m for m in MODALITIES if not having[m]]
+    st.caption(markdown_safe(" · ".join([*used, *(f"no record has {m}" for m in absent)])))
     if refused:
         names = ", ".join(markdown_safe(name) for name in refused[:3])
         st.caption(f"Not offered: {names}{' and others' if len(refused) > 3 else ''}, of no kind that is read here.")
     return chosen
-
-
-def _encoder_words(modality: str, present: bool, choice: str) -> str:
-    if choice == DEFAULT:
-        return f"default: {DEFAULT_SOURCES[modality].name}"
-    if choice == NONE:
-        return f"none: leave {modality} out" if present else f"none: no record has {modality}"
-    return choice
 
 
 def _strategies(sources: Mapping[str, EncoderSource | None], classes: int) -> Sequence[str]:

@@ -195,10 +195,10 @@ def test_a_nonsense_name_is_refused(monkeypatch, fake, name):
 
 def test_nothing_to_read_and_nothing_to_fit_are_said(monkeypatch):
     app = opened(monkeypatch, record_set())
-    encoder = next(box for box in app.selectbox if box.label == "Encoder of text")
+    encoder = next(box for box in app.selectbox if box.label == "Text encoder")
     encoder.set_value("none").run()
     assert words_of(app, "Every modality is left out")
-    encoder = next(box for box in app.selectbox if box.label == "Encoder of text")
+    encoder = next(box for box in app.selectbox if box.label == "Text encoder")
     encoder.set_value("default").run()
     app.button_group[0].set_value([]).run()
     assert words_of(app, "Choose at least one strategy")
@@ -263,7 +263,7 @@ def test_a_fit_runs_behind_the_page_and_shows_what_came_of_it(monkeypatch, fake)
     assert MARKUP not in shown
     assert "alert(1)" in unescape(shown)
     assert app.button(key="fit to inspect")
-    assert any("1 rows were left out" in e.label or "1 row was left out" in e.label for e in app.expander)
+    assert "Left out: 1 row" in [e.label for e in app.expander]
 
 
 def test_a_reload_finds_the_fit_again_and_another_browser_does_not(monkeypatch, fake):
