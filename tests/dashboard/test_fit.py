@@ -16,13 +16,17 @@ from streamlit.testing.v1 import AppTest
 from dashboard import session
 from dashboard.fit_encoders import offered, source_of
 from dashboard.fit_result import zipped
+from dashboard.fit_review import REVIEW
 from dashboard.fit_run import JOB
 from dashboard.uploads import Upload
-from fusion_core import fitting
+from dashboard.views.review import decisions_jsonl
+from fusion_core import fitting, review
 from fusion_core.errors import CallError
 from fusion_core.fit_plan import FitOutcome, FitStep, Pass
+from fusion_core.fit_records import read_labels
 from fusion_core.model import Fitted
 from fusion_core.reading.records import RecordSet
+from fusion_core.review import Suspect
 from fusion_core.types import Record, Refusal
 from tests.conftest import ROOT, SAMPLES
 from tests.dashboard.small_log import make_log
@@ -336,3 +340,65 @@ def test_the_bundle_leads_to_inspect_with_the_records_it_was_fitted_on(monkeypat
     assert app.query_params["set"] == bundle.link
     with zipfile.ZipFile(io.BytesIO(zipped(bundle.folder))) as archive:
         assert sorted(archive.namelist()) == ["mine/README.md", "mine/model.json"]
+
+
+# --- label review ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def doubts(monkeypatch):
+    listed = tuple(
+        Suspect(f"r{k}", ("no", "yes")[k % 2], ("yes", "no")[k % 2], 0.02, 0.97, 1.0 - k / 40) for k in range(8)
+    )
+
+    def look(model, records, strategy, cache, progress):
+        progress("encode", 40, 40)
+        return listed
+
+    monkeypatch.setattr(review, "suspects", look)
+    return listed
+
+
+def reviewed(app):
+    app.button(key="review start").click().run()
+    job = session._jobs().find(app.session_state["browser"], REVIEW)
+    until = time.monotonic() + 30
+    while not job.ended:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return app.run()
+
+
+def decision(app, id):
+    return next(group for group in app.button_group if str(group.key).endswith(f" {id}"))
+
+
+def test_suspect_labels_are_decided_on_and_the_refit_takes_the_decisions(monkeypatch, fake, doubts, tmp_path):
+    app = opened(monkeypatch, record_set())
+    app.button(key="fit start").click().run()
+    wait_for(app)
+    reviewed(app)
+    assert not app.exception
+    assert html_of(app).count('class="suspect"') == 6
+    assert MARKUP not in html_of(app)
+    assert words_of(app, "Nothing decided yet")
+    assert app.button(key="refit").disabled
+    for id, choice in (("r0", "take"), ("r1", "keep"), ("r2", "leave")):
+        decision(app, id).set_value([choice]).run()
+    assert words_of(app, "Decided: 1 changed, 1 kept, 1 left out.")
+    app.button(key="review on").click().run()
+    assert html_of(app).count('class="suspect"') == 2
+    app.button(key="refit").click().run()
+    wait_for(app)
+    assert dict(fake.plans[1].labels) == {"r0": "yes", "r1": "yes", "r2": None}
+    assert words_of(app, "“mine-2”")
+    path = tmp_path / "labels.jsonl"
+    path.write_text(decisions_jsonl(fake.plans[1].labels), "utf-8")
+    assert read_labels(path) == fake.plans[1].labels
+
+
+def test_a_review_that_cannot_be_made_is_one_sentence(monkeypatch):
+    app = opened(monkeypatch, record_set())
+    reviewed(app)
+    assert not app.exception
+    assert words_of(app, "a label review needs at least 30 readable records")
