@@ -21,8 +21,7 @@ def triage_screen() -> None:
         from dashboard import state
         from dashboard.screens import triage
     state.follow_address()
-    if (screen := state.arrival()) in SCREENS:
-        st.switch_page(SCREENS[screen], query_params=state.link())
+    _go_where_the_link_leads("triage")
     triage.render(lambda: st.switch_page(INSPECT, query_params=state.link()))
 
 
@@ -32,8 +31,7 @@ def inspect_screen() -> None:
         from dashboard import state
         from dashboard.screens import inspect
     state.follow_address()
-    if (screen := state.arrival()) in SCREENS and screen != "inspect":
-        st.switch_page(SCREENS[screen], query_params=state.link())
+    _go_where_the_link_leads("inspect")
     inspect.render(lambda: st.switch_page(TRIAGE, query_params=state.link()))
 
 
@@ -51,6 +49,14 @@ def present_screen() -> None:
     with st.spinner(STARTING):
         from dashboard.screens import present
     present.render()
+
+
+def _go_where_the_link_leads(here: str) -> None:
+    from dashboard import state
+
+    screen = state.arrival()
+    if screen in SCREENS and screen != here:
+        st.switch_page(SCREENS[screen], query_params=state.link())
 
 
 LOGGED = any(place.log is not None for place in workplaces(sys.argv[1:]))

@@ -9,13 +9,14 @@ import streamlit as st
 from dashboard.uploads import OpenSet
 from fusion_core.reading.cells import MAX_ID_CHARACTERS
 
-LINK = (
+OF_A_RECORD = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
-    "map", "method", "against", "beside", "run", "cause", "where", "since", "until", "rows", "search", "order", "page",
-    "source",
+    "map", "method", "against", "beside",
 )  # fmt: skip
+OF_TRIAGE = ("run", "cause", "where", "since", "until", "rows", "search", "order", "page")
+OF_FIT = ("source",)
+LINK = (*OF_A_RECORD, *OF_TRIAGE, *OF_FIT)
 SCREENS = ("triage", "inspect", "fit", "present")
-OF_A_RECORD = LINK[:-10]  # what the screens of one record put into a link; the rest is Triage's and Fit's
 BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
 

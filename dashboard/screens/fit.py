@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from pathlib import Path
 
 import streamlit as st
 
@@ -19,9 +20,12 @@ from dashboard.screens.upload import set_panel, show_left_out
 from dashboard.views.escape import markdown_safe
 from fusion_core.errors import FusionError
 
+STYLE = Path(__file__).parents[1] / "fit.css"
+
 
 def render(screens: Collection[str], leave: Callable[[str], None]) -> None:
     """Place the cards. screens: those that a fitted model can be opened on; `leave` leads there."""
+    st.html(STYLE)
     try:
         _screen(screens, leave)
     except FusionError as error:
