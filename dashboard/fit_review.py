@@ -21,7 +21,6 @@ from fusion_core import review
 from fusion_core.model import FusedModel
 from fusion_core.review import Suspect
 
-REVIEW = "label review"
 PER_PAGE, ABREAST = 6, 3
 EVERY = 1.0  # seconds
 TITLE = "**Which labels may be wrong?** :small[:gray[judged by a classifier that did not see the record]]"
@@ -33,9 +32,8 @@ ABOUT = (
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What a review found. key: of the set."""
+    """What a review found, and what judged."""
 
-    key: str
     model: str
     strategy: str
     found: tuple[Suspect, ...]
@@ -44,21 +42,26 @@ class Reviewed:
 def review_card(found: FitSet, places: list[Workplace], fitted: FitResult | None) -> None:
     """Offer a review of a labelled set, show one under way, and the suspects when it is done."""
     st.markdown(TITLE)
-    job = session.job(REVIEW)
+    job = session.job(job_name(found))
     if job is not None and not job.ended:
-        st.fragment(_live, run_every=EVERY)()
+        st.fragment(_live, run_every=EVERY)(job_name(found))
         return
     _ask(found, places, fitted)
     if job is None:
         st.caption(ABOUT)
     elif not isinstance(job.latest, Reviewed):
         st.info("The review was stopped.") if job.stopping else st.error(markdown_safe(job.said))
-    elif job.latest.key == found.source.key:
+    else:
         _suspects(job.latest, found, fitted)
 
 
-def _live() -> None:
-    job = session.job(REVIEW)
+def job_name(found: FitSet) -> str:
+    """Return the name of the job that reviews this set."""
+    return f"label review · {found.source.key}"
+
+
+def _live(name: str) -> None:
+    job = session.job(name)
     if job is None or job.ended:
         st.rerun()
     what, done, of = job.latest if isinstance(job.latest, tuple) else ("", 0, 0)
@@ -85,7 +88,7 @@ def _ask(found: FitSet, places: list[Workplace], fitted: FitResult | None) -> No
         pressed = st.button("Look for suspect labels", key="review start", icon=":material/search:")
     if pressed:
         loaded = session.model(str(place.model))
-        session.start_job(REVIEW, _work(found, loaded, place.name, strategy or loaded.default_strategy))
+        session.start_job(job_name(found), _work(found, loaded, place.name, strategy or loaded.default_strategy))
         st.rerun()
 
 
@@ -102,7 +105,7 @@ def _work(found: FitSet, model: FusedModel, name: str, strategy: str) -> Work:
 
         with reading():
             listed = review.suspects(model, found.records, strategy, tokens, progress)
-        return Reviewed(found.source.key, name, strategy, listed)
+        return Reviewed(name, strategy, listed)
 
     return work
 

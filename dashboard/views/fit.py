@@ -106,7 +106,8 @@ def step_sentence(step: FitStep) -> str:
     if step.stage == "encode":
         return f"Encoding {step.done:,} of {step.of:,} records{time_left(step.seconds_left)}."
     if step.stage == "save":
-        return "Saving the bundle."
+        measured = f" Clean records measured for diagnosis: {step.done:,} of {step.of:,}." if step.of > 1 else ""
+        return f"Saving the bundle.{measured}"
     name = say(step.strategy or "")
     return f"Training {name}: pass {step.done} of at most {step.of}{time_left(step.seconds_left)}."
 

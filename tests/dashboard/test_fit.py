@@ -12,12 +12,14 @@ from html import unescape
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.web import cli
 
 from dashboard import session
+from dashboard.__main__ import main
 from dashboard.fit_encoders import offered, source_of
 from dashboard.fit_result import zipped
-from dashboard.fit_review import REVIEW
 from dashboard.fit_run import JOB
+from dashboard.options import encoder_folders
 from dashboard.uploads import Upload
 from dashboard.views.review import decisions_jsonl
 from fusion_core import fitting, review
@@ -233,6 +235,14 @@ def test_only_folders_below_the_operators_with_a_known_kind_are_offered(tmp_path
     assert source_of("text", "none") is None
 
 
+def test_the_operators_encoder_folders_are_flags_of_the_dashboard(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(sys, "argv", ["dashboard", "--no-browser", "--encoder-root", str(tmp_path)])
+    monkeypatch.setattr(cli, "main", lambda: started.extend(sys.argv))
+    main()
+    assert encoder_folders(started[started.index("--") + 1 :]) == (tmp_path,)
+
+
 # --- a fit ----------------------------------------------------------------------------------------------------------
 
 
@@ -361,7 +371,7 @@ def doubts(monkeypatch):
 
 def reviewed(app):
     app.button(key="review start").click().run()
-    job = session._jobs().find(app.session_state["browser"], REVIEW)
+    job = session._jobs().find(app.session_state["browser"], f"label review · {app.query_params['source']}")
     until = time.monotonic() + 30
     while not job.ended:
         assert time.monotonic() < until
