@@ -384,6 +384,7 @@ def decision(app, id):
 
 
 def test_suspect_labels_are_decided_on_and_the_refit_takes_the_decisions(monkeypatch, fake, doubts, tmp_path):
+    monkeypatch.setattr(session, "model", lambda folder: fake.model)
     app = opened(monkeypatch, record_set())
     app.button(key="fit start").click().run()
     wait_for(app)
@@ -394,7 +395,7 @@ def test_suspect_labels_are_decided_on_and_the_refit_takes_the_decisions(monkeyp
     assert words_of(app, "Nothing decided yet")
     assert app.button(key="refit").disabled
     for id, choice in (("r0", "take"), ("r1", "keep"), ("r2", "leave")):
-        decision(app, id).set_value([choice]).run()
+        decision(app, id).set_value(choice).run()
     assert words_of(app, "Decided: 1 changed, 1 kept, 1 left out.")
     app.button(key="review on").click().run()
     assert html_of(app).count('class="suspect"') == 2
