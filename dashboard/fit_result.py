@@ -44,8 +44,8 @@ def _result(result: FitResult, screens: Collection[str], leave: Leave) -> None:
         f"**{markdown_safe(words.ended_sentence(result.name, result.fitted, asked.strategies, result.stopped))}** "
         f":small[:gray[on {markdown_safe(asked.set_name)}]]"
     )
-    st.html(words.result_html(result.fitted))
-    st.caption(markdown_safe(words.result_caption(result.fitted, asked.seed)))
+    st.html(words.result_html(result.fitted, asked.source.distil))
+    st.caption(markdown_safe(words.result_caption(result.fitted, asked.source.distil, asked.seed)))
     if any(place.model == result.folder for place in session.choices()):
         _ways_on(result, screens, leave)
     else:

@@ -17,7 +17,6 @@ from fusion_core.words import count
 
 MOST_CLASSES = 12
 LONGEST_CLASS = 28
-DISTILLED = "distilled"
 
 
 @dataclass(frozen=True)
@@ -138,10 +137,12 @@ def _accuracy(fitted: Fitted) -> str:
     return f"{fitted.validation_accuracy:.2f} ({low:.2f} to {high:.2f})"
 
 
-def result_html(fitted: Mapping[str, Fitted]) -> str:
-    """Return the strategies, the best first: accuracy with its interval beside chance, status, size and time."""
+def result_html(fitted: Mapping[str, Fitted], distilled: bool) -> str:
+    """Return the strategies, the best first: accuracy with its interval beside chance, status, size and time.
+
+    distilled: a teacher's answers were learned, so that accuracy is agreement with them.
+    """
     ranked = sorted(fitted.values(), key=lambda f: -f.validation_accuracy)
-    distilled = any(f.status == DISTILLED for f in ranked)
     measure = "agreement with the teacher" if distilled else "validation accuracy"
     rows = "".join(_result_row(f) for f in ranked)
     return (
@@ -159,7 +160,7 @@ def _result_row(fitted: Fitted) -> str:
         f'<b style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></b>'
         f'<s style="left:{100 * fitted.validation_accuracy:.1f}%"></s></div>'
     )
-    status = {"chance": "at chance", DISTILLED: "distilled"}.get(fitted.status, fitted.status)
+    status = "at chance" if fitted.status == "chance" else fitted.status
     return (
         f'<tr class="{escape(fitted.status)}"><th scope="row">{escape(say(fitted.strategy))}</th>'
         f'<td class="fit-figure"><strong>{fitted.validation_accuracy:.3f}</strong> '
@@ -169,11 +170,11 @@ def _result_row(fitted: Fitted) -> str:
     )
 
 
-def result_caption(fitted: Mapping[str, Fitted], seed: int) -> str:
+def result_caption(fitted: Mapping[str, Fitted], distilled: bool, seed: int) -> str:
     """Return how the figures came to be and what they allow to say."""
     any_of = next(iter(fitted.values()))
     held = f"{any_of.validation_records:,} records held out of {any_of.validation_records + any_of.training_records:,}"
-    if any_of.status == DISTILLED:
+    if distilled:
         chance = f"the teacher's commonest answer alone ({any_of.chance:.2f})"
         measure = "How often a head answers as the teacher did, right or wrong"
     else:

@@ -37,14 +37,14 @@ def test_time_left_is_no_more_exact_than_it_can_be(seconds, said):
 
 
 def test_a_head_at_chance_and_a_distilled_one_are_marked():
-    shown = words.result_html({"late": fitted("late", 0.45, "chance"), "gated": fitted("gated", 0.8)})
+    shown = words.result_html({"late": fitted("late", 0.45, "chance"), "gated": fitted("gated", 0.8)}, False)
     assert shown.index("gated") < shown.index("late")
     assert "at chance" in shown
     assert "validation accuracy" in shown
     distilled = {"late": fitted("late", 0.9, "distilled")}
-    assert "agreement with the teacher" in words.result_html(distilled)
-    assert "distilled" in words.result_html(distilled)
-    assert "right or wrong" in words.result_caption(distilled, 0)
+    assert "agreement with the teacher" in words.result_html(distilled, True)
+    assert "distilled" in words.result_html(distilled, True)
+    assert "right or wrong" in words.result_caption(distilled, True, 0)
 
 
 def test_many_classes_are_counted_and_the_rest_is_summed_up():
