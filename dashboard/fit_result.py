@@ -78,8 +78,7 @@ def _ways_on(result: FitResult, screens: Collection[str], leave: Leave) -> None:
 def _lead_to(result: FitResult, screen: str) -> None:
     """Let the address lead to the fitted model and the records it was fitted on, under its best strategy."""
     own = session.bundles().link(session.browser(), result.folder)
-    part = {"part": "set"} if screen == "compare" else {}
-    state.write_link(model=result.name, strategy=result.best, screen=screen, source="", **part)
+    state.write_link(model=result.name, strategy=result.best, screen=screen, source="")
     state.move_to(own, "")
 
 

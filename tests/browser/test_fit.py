@@ -89,12 +89,14 @@ def test_two_strategies_are_fitted_on_an_upload_and_open_on_the_other_screens(vi
     stranger.page.goto(here.address + "/?screen=inspect&model=mine")
     stranger.page.get_by_text("This link names the model mine").wait_for()
     if page.get_by_role("button", name="Compare its strategies").count():
-        press(page.get_by_role("button", name="Compare its strategies"), page.get_by_text("weather.zip").first)
+        press(page.get_by_role("button", name="Compare its strategies"), page.locator(".st-key-compare-bar"))
         page.wait_for_selector(READY)
-        body = page.inner_text("body")
-        assert "late" in body
-        assert "concat" in body
-        fit_screen(here)
+        assert "model=mine" in page.url
+        for name in ("late", "concat"):
+            page.get_by_test_id("stMain").get_by_text(name, exact=True).first.wait_for()
+        here.shot("fit-compare-1440")
+        page.get_by_role("link", name="Fit", exact=True).click()
+        ended(here)
     press(page.get_by_role("button", name="Open in Inspect"), page.locator('[data-testid="headline"]'))
     here.settle()
     assert "model=mine" in page.url
