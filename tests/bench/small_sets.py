@@ -46,8 +46,8 @@ class Contents:
             row["topic"] = int(topic)
 
     def draw(self, rng: np.random.Generator, modality: str, fits: Callable[[dict], bool]) -> int:
-        """Return the pool row of a content that fits."""
-        found = [k for k, row in enumerate(self.rows) if fits(row)]
+        """Return the pool row of a content that fits; of any, where none does."""
+        found = [k for k, row in enumerate(self.rows) if fits(row)] or list(range(len(self.rows)))
         return int(self.tokens.index[modality][int(rng.choice(found))])
 
 
