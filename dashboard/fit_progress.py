@@ -70,6 +70,6 @@ def live_curves(run: FitRun, step: FitStep) -> None:
     st.plotly_chart(curves(step.curves, done.chance if done else None, measure), key="fit curves")
     held = max(1, done.validation_records if done else run.asked.held)
     st.caption(
-        f"n {held:,} held-out records, so one of them is {1 / held:.3f}. A line ends early when the loss has not fallen "
+        f"n {held:,} held-out records, so one of them is {1 / held:.3f}. A line ends early when the loss does not fall "
         "for a fifth of the passes; the weights of the lowest loss are kept."
     )
