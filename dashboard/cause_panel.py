@@ -10,7 +10,7 @@ from dashboard import log_session, record_session, session, state
 from dashboard.inspection import Inspection
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
-from dashboard.views.cause import cause_html
+from dashboard.views.cause import cause_html, cause_line_html
 from dashboard.views.escape import markdown_safe
 from fusion_core.diagnose.run import diagnose_record
 from fusion_core.errors import FusionError, ModelError
@@ -30,6 +30,16 @@ def cause_panel(place: Workplace, opened: OpenSet, content: str, record: Record,
             return
         top = next((t.prediction.correct for t in found.traces if t.strategy == said[1]), None)
         st.html(cause_html(said[0], _logged(place, opened, record), None if top is None else not top))
+
+
+def cause_line(place: Workplace, opened: OpenSet, id: str) -> None:
+    """Say above the board which cause the log's diagnosis named for a record of it; nothing where it named none."""
+    if opened.link != "log":
+        return
+    logged = _logged(place, opened, opened.records.find(id))
+    if logged is not None and logged[0] != "none none":
+        with st.container(key="cause line"):
+            st.html(cause_line_html(*logged))
 
 
 def _diagnose(place: Workplace, opened: OpenSet, record: Record) -> tuple[Any, str] | str:

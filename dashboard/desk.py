@@ -12,7 +12,7 @@ import pandas as pd
 from dashboard import log_session, state
 from dashboard.options import Workplace
 from dashboard.views import charts
-from dashboard.views.asked import Asked
+from dashboard.views.asked import EVERY_ROW, Asked
 from dashboard.views.triage import named_causes
 from fusion_core.log.asking import Filter
 from fusion_core.log.diagnosed import Diagnosed
@@ -59,8 +59,8 @@ class Desk:
 
     @cached_property
     def days(self) -> pd.DataFrame:
-        """The timeline of all rows under the filters, right answers too, whatever cause and days are asked for."""
-        found: pd.DataFrame = self.ask("timeline", self.asked.everywhere().all_rows())
+        """The timeline of all rows of the log, whatever is asked for: it knows the releases."""
+        found: pd.DataFrame = self.ask("timeline", EVERY_ROW)
         return found
 
     @cached_property

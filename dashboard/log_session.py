@@ -30,7 +30,6 @@ from fusion_core.types import Media, Record
 
 THUMBNAIL = 96  # pixels of a picture's longer side
 QUESTIONS: Mapping[str, Callable[..., Any]] = {
-    "count": queries.count,
     "labelled": lambda store, rows: int(queries.by_slice(store, "strategy", rows)["labelled"].sum()),
     "timeline": queries.timeline,
     "confusion": queries.confusion,

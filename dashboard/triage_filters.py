@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import state
 from dashboard.desk import SLICED, Desk
-from dashboard.views.asked import ROWS, Asked
+from dashboard.views.asked import EVERY_ROW, ROWS, Asked
 from dashboard.views.escape import markdown_safe
 from fusion_core.words import cause_words
 
@@ -61,7 +61,7 @@ def _filter_panel(desk: Desk) -> None:
     where = dict(asked.where)
     with st.form(f"filter form {turn}", border=False):
         for name in (*SLICED, *(n for n, kind in desk.slices.items() if kind == "text")):
-            values = [str(v) for v in desk.ask("by_slice", desk.asked.everywhere().all_rows(), name)["value"].dropna()]
+            values = [str(v) for v in desk.ask("by_slice", EVERY_ROW, name)["value"].dropna()]
             known = values if where.get(name) in (None, *values) else [where[name], *values]
             if 2 <= len(known) <= 200:
                 at = known.index(where[name]) if name in where else None

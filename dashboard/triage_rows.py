@@ -18,7 +18,7 @@ from fusion_core.reading.texts import show_text
 
 def rows_card(desk: Desk, open_record: OpenRecord) -> None:
     """Show a page of the rows that are asked for; the one that is selected can be heard, and inspected."""
-    total = desk.ask("count")
+    total = int(desk.ask("by_cause", replace(desk.asked, page=0))["rows"].sum())  # as asked for on top
     _bar(desk, total)
     if not total:
         st.caption("No row is among those asked for: take a filter back.")

@@ -62,8 +62,8 @@ def train_all(task: Task, names: Sequence[str], minutes: float | None, tell: Tel
         if not _train(limited, name, later, ends, course, tell):
             course.stopped = True
             break
-        cut_short = len(course.curves[name]) == allowed < most
-        course.stopped = course.stopped or cut_short
+        out_of_time = ends is not None and time.monotonic() >= ends
+        course.stopped = course.stopped or out_of_time or len(course.curves[name]) == allowed < most
     if not course.heads:
         raise CallError(
             f"no strategy was trained within {minutes:g} minutes; give more, or fewer strategies or records"

@@ -19,7 +19,7 @@ from fusion_core.model import Background, Fitted, FusedModel
 from fusion_core.types import MODALITIES, Tokens
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST = ("truth", "test_samples.py", "test_sweep.py")
+LONGEST = ("browser", "truth", "test_samples.py", "test_sweep.py")
 SAMPLES = ROOT / "sample_data"
 SPECS = {
     "text": TokenSpec(12, "words", raw=6),
@@ -31,13 +31,15 @@ CLASSES = ("no", "maybe", "yes")
 
 
 def pytest_collection_modifyitems(items):
-    """Keep what shares fitted models on one worker: a file, and all of `truth`; what takes longest begins first."""
-    items.sort(key=lambda item: not any(name in item.path.parts for name in LONGEST))
+    """Keep what shares fitted models or a server on one worker: a file, all of `truth`, all of `browser`.
+
+    What takes longest begins first.
+    """
+    items.sort(key=lambda item: next((k for k, name in enumerate(LONGEST) if name in item.path.parts), len(LONGEST)))
     for item in items:
         place = item.path.relative_to(ROOT).parts
-        item.add_marker(pytest.mark.xdist_group("truth" if "truth" in place else "/".join(place)))
-        if "browser" in item.fixturenames:
-            item.add_marker(pytest.mark.browser)
+        whole = next((name for name in ("truth", "browser") if name in place), "/".join(place))
+        item.add_marker(pytest.mark.xdist_group(whole))
 
 
 class SpecsOnly:

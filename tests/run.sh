@@ -28,6 +28,5 @@ export PYTHONHASHSEED=0
 ruff check .
 ruff format --check .
 mypy
-# What has no browser shares the cores; a browser and its server need both for themselves.
-pytest -n 2 --dist loadgroup -m "not browser" "$@"
-pytest -m browser "$@"
+pytest -n 2 --dist loadgroup -m "not timed" "$@"
+pytest -m timed "$@"

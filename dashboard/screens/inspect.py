@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from dashboard import session, state
+from dashboard.cause_panel import cause_line
 from dashboard.options import Workplace
 from dashboard.record_panel import record_panel, selection
 from dashboard.screens.opening import asked_place, asked_set, models
@@ -57,6 +58,7 @@ def _screen(places: list[Workplace]) -> None:
     if chosen is None:
         st.warning("No row of this record set could be read.")
         return
+    cause_line(place, opened, chosen)
     state.remember("order", None)  # a presenter begins with the order of this screen
     record_panel(place, loaded, opened, chosen, order, presenting=False)
     with st.container(key="below"), st.expander("How to read this"):

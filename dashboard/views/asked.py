@@ -146,3 +146,7 @@ def _number(value: str) -> float | None:
     except ValueError:
         return None
     return found if math.isfinite(found) else None
+
+
+#: All rows of a log: what is asked of them does not change with what is clicked, and is worked out once.
+EVERY_ROW = Asked(rows="all")

@@ -36,6 +36,15 @@ def cause_html(said: Diagnosis, logged: tuple[str, str] | None, wrong: bool | No
     return f'<div class="cause">{"".join(parts)}</div>'
 
 
+def cause_line_html(cause: str, sentence: str) -> str:
+    """Return one line with a cause that a log's diagnosis named, and where its evidence stands."""
+    where = "Evidence and repair tests stand below the board."
+    return (
+        f'<div class="cause"><p><b class="cause-word">{_text(cause_words(cause))}</b> {_text(sentence)} '
+        f"<small>{_text(where)}</small></p></div>"
+    )
+
+
 NOTHING_FOUND = "No signal of its text, image or audio lies outside what clean validation records show."
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from fusion_core.commands import (
     change,
+    compare,
     diagnose,
     doctor,
     fit,
@@ -30,5 +31,6 @@ ADDS: tuple[Callable[[Verbs], None], ...] = (
     sweep.add,
     import_log.add,
     diagnose.add,
+    compare.add,
     doctor.add,
 )

@@ -12,6 +12,7 @@ from typing import Literal
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fusion_core.answer_table import mark_records
 from fusion_core.bundle import load
 from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import CallError
@@ -22,7 +23,7 @@ from fusion_core.model import chosen_strategies
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.reading.texts import quoted
 from fusion_core.sweep.chunks import ChunkWriter, Task
-from fusion_core.sweep.plan import CHUNK, Plan, begin, mark_model, mark_records, run_name, sizes
+from fusion_core.sweep.plan import CHUNK, Plan, begin, mark_model, run_name, sizes
 from fusion_core.sweep.workers import Workers
 
 BATCH = 16

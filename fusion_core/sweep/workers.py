@@ -46,10 +46,11 @@ def work(plan: Plan, threads: int, pipe: Connection) -> None:
 
 def open_writer(plan: Plan) -> ChunkWriter:
     """Load a plan's model and records, and make sure that they are those it was made for; CallError otherwise."""
+    from fusion_core.answer_table import mark_records
     from fusion_core.bundle import load
     from fusion_core.log.parts import read_run
     from fusion_core.reading.records import read
-    from fusion_core.sweep.plan import mark_model, mark_records
+    from fusion_core.sweep.plan import mark_model
 
     if mark_model(plan.model) != plan.model_mark:
         raise CallError("the model changed while the sweep ran")

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 
 #: Layers of `fusion_core` from the bottom up; a module may import its own layer's package and anything lower.
 LAYERS = [
-    {"errors", "types", "intervals", "ranks"},
+    {"errors", "types", "intervals", "ranks", "reliability", "spreadsheet"},
     {"registry", "words", "embedded", "fit_facts"},
     {"reading"},
     {"attention"},

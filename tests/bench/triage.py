@@ -67,16 +67,16 @@ def actions(page: Page, number: int) -> dict[str, Callable[[], object]]:
     order = ("oldest", "most confident", "least confident", "newest")[number % 4]
 
     def sort() -> None:
-        page.locator(".st-key-log-bar [data-baseweb=select]").click()
-        page.get_by_role("option", name=order, exact=True).click()
+        page.locator(".st-key-log-bar input").fill(order)
+        page.keyboard.press("Enter")
 
     return {
         "a finding": lambda: found.nth(1 + number).locator("p").first.click(),
         "all rows of it": lambda: rows.nth(2).click(),
-        "next page": lambda: page.locator(".st-key-page-on button").click(),
+        "next page": lambda: page.locator(".st-key-page-on button").first.click(),
         "another order": sort,
         "failures of it": lambda: rows.nth(0).click(),
-        "a filter taken back": lambda: page.locator(".st-key-chip-0 button").click(),
+        "a filter taken back": lambda: page.locator(".st-key-chip-0 button").first.click(),
     }
 
 

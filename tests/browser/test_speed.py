@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+import pytest
+
 from tests.browser.conftest import Visit
 from tests.browser.serving import beside_an_empty_fragment, serving
 
@@ -12,6 +14,7 @@ SWAP = Path(__file__).with_name("swap.js")
 SWAPS = [f'[data-strategy="{name}"]' for name in ("concat", "early", "cross_attention", "late")]
 
 
+@pytest.mark.timed
 def test_a_swap_of_strategy_costs_the_server_at_most_three_empty_fragments(browser):
     with serving(beside_an_empty_fragment(), "--server.port={}") as address:
         here = Visit(browser, address)

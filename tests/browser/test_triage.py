@@ -68,6 +68,7 @@ def test_from_a_finding_to_a_record_its_cause_and_back_without_losing_the_place(
     here.shot("triage row selected")
     press(inspect, page.locator('[data-testid="headline"]'))
     here.settle()
+    assert "image · missing" in page.locator(".st-key-cause-line").inner_text()
     cause = page.locator(".st-key-cause .cause")
     cause.wait_for()
     assert "image · missing" in cause.inner_text()

@@ -310,7 +310,6 @@ WIDER = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClien
 HEARD = "document.querySelector('audio') ? document.querySelector('audio').duration : null"
 
 
-@pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("which", ["case", "hostile"])
 def test_it_opens_from_disk_without_network_at_every_width(browser, tmp_path, which, scheme, request):
