@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import session
 from dashboard.fit_encoders import offered, sizes
 from dashboard.inspection import content_key, glimpse
-from dashboard.log_session import strategy_of, store
+from dashboard.log_session import store, strategy_of
 from dashboard.options import encoder_folders
 from dashboard.uploads import OpenSet
 from dashboard.views.similar import Glimpse
