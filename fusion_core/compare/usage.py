@@ -5,6 +5,7 @@ The measures are those of `contribute`; here is on how many records, and in what
 
 from __future__ import annotations
 
+import math
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +15,7 @@ from fusion_core.compare.damage import stratified
 from fusion_core.compare.encoded import part, whole
 from fusion_core.contribute.emap import Emap, emap
 from fusion_core.contribute.perceptual import PerceptualScore, perceptual_score
-from fusion_core.contribute.pid import Information, information
+from fusion_core.contribute.pid import MOST_CLUSTERS, Information, information
 from fusion_core.fusion import Head
 from fusion_core.model import FusedModel
 from fusion_core.tokens import TokenSet
@@ -26,6 +27,8 @@ CHEAP, CHEAP_RECORDS, CHEAP_DONORS = 2.0, 600, 64  # million operations
 LEDGER_RECORDS = 32
 PERCEPTUAL_RECORDS = 300
 INFORMATION_RECORDS = 1_000
+#: Records per cell of pairs of clusters and labels: with fewer, chance alone looks like synergy.
+RECORDS_A_CELL = 2
 LEAST_RECORDS = 20
 
 
@@ -55,4 +58,13 @@ def perceptual_scores(model: FusedModel, tokens: TokenSet, strategy: str, seed: 
 def informations(model: FusedModel, tokens: TokenSet, strategy: str, seed: int = 0) -> tuple[Information, ...]:
     """Return what every two modalities, pooled as the strategy sees them, tell about the labels."""
     given = part(tokens, sample(tokens, INFORMATION_RECORDS, seed))
-    return tuple(information(model, given, strategy, *pair, seed=seed) for pair in combinations(model.modalities, 2))
+    most = clusters_for(len(given), len(model.classes))
+    return tuple(
+        information(model, given, strategy, *pair, clusters=most, seed=seed)
+        for pair in combinations(model.modalities, 2)
+    )
+
+
+def clusters_for(records: int, classes: int) -> int:
+    """Return how many clusters a modality is told apart into, 2 to 20: as many as the records can fill in pairs."""
+    return min(MOST_CLUSTERS, max(2, math.isqrt(records // (RECORDS_A_CELL * classes))))
