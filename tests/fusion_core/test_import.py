@@ -218,5 +218,7 @@ def test_the_command(tmp_path, log, capsys):
     assert main([*call, *pairs]) == 3
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (line["kind"], line["run"], line["rows"], line["ok"], line["error"]) == ("import", "mine", 5, 4, 1)
+    several = ["--map", *(f"{ours}={theirs}" for ours, theirs in MAPPING.items())]
+    assert main([*call, *several]) == 3
     assert main([*call, "--map", "id"]) == 2
     assert "--map" in capsys.readouterr().err
