@@ -11,9 +11,12 @@ import pytest
 
 from fusion_core.cli import main
 from fusion_core.errors import CallError
+from fusion_core.log.asking import Filter
 from fusion_core.log.commit import commit
 from fusion_core.log.imports import import_log
 from fusion_core.log.parts import live_parts, media_path, read_run, run_folder, runs
+from fusion_core.log.queries import count
+from fusion_core.log.store import Store
 from fusion_core.log.upkeep import erase
 from tests.fusion_core.sweeping import table_of
 
@@ -201,6 +204,15 @@ def test_odd_column_names_and_strategies_of_the_file(tmp_path, log):
     assert dict(found.slices) == {"Gr__e__cm_": "number", "gr__e__cm__2": "text", "c_1st": "text", "t": "text"}
     assert found.mapping["slice.gr__e__cm__2"] == "größe (cm)"
     assert rows_of(log, "odd")[0]["slice_t"] == "[1]"
+
+
+def test_a_column_named_like_one_of_ours_is_a_slice_of_another_name(tmp_path, log):
+    file = csv(tmp_path, "1,yes,yes,old,shop", "2,no,yes,new,web", header="id,prediction,truth,label,Present")
+    import_log(file, log, mapping={"label": "truth"})
+    assert dict(read_run(log, "served").slices) == {"label_2": "text", "Present_2": "text"}
+    with Store(log, "served") as store:
+        assert count(store, Filter(label="yes", slices={"label_2": "new"})) == 1
+        assert count(store, Filter(present=(), slices={"Present_2": "web"})) == 1
 
 
 def test_parquet_times_and_numbers(tmp_path, log):
