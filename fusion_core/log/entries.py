@@ -42,7 +42,8 @@ def flag_names(notes: Iterable[str]) -> tuple[str, ...]:
 def slice_names(columns: Iterable[str]) -> dict[str, str]:
     """Return the plain name of every column in their order, no two alike, even where only case would tell them apart.
 
-    A column named like one of ours is numbered, too: "label" is kept as "label_2". At most MAX_SLICES columns are kept as slices; the rest is left out.
+    A column named like one of ours is numbered, too: "label" is kept as "label_2". At most MAX_SLICES columns are kept
+    as slices; the rest is left out.
     """
     found: dict[str, str] = {}
     taken = set(RESERVED)

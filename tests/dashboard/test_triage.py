@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 from dashboard.views.asked import Asked
 from dashboard.views.triage import Head, finding_caption, finding_title, first_days, head_html, slice_table
 from fusion_core.log.asking import Filter
-from fusion_core.log.queries import count
 from fusion_core.log.parts import create_run, rows_table, write_part
+from fusion_core.log.queries import count
 from fusion_core.log.runs import run_folder
 from fusion_core.log.schema import Logged, Run
 from fusion_core.log.store import Store
