@@ -11,10 +11,8 @@ from pathlib import Path
 from fusion_core.errors import RecordError
 from fusion_core.log.entries import flag_names, keep_by_content
 from fusion_core.log.schema import Logged
+from fusion_core.log.shares import check_confidence, check_shares
 from fusion_core.reading.cells import identity, words
-
-#: How far above 1 a probability may lie that was rounded on its way.
-ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,9 @@ def logged(
         raise RecordError(f"prediction {prediction!r} is none of {', '.join(classes)}", "metadata_damaged")
     probabilities = in_order(entry.probabilities, classes)
     confidence = entry.confidence
-    if confidence is None:
+    if confidence is not None:
+        check_confidence(float(confidence))
+    else:
         confidence = math.nan if probabilities is None else probabilities[list(classes).index(prediction)]
     kept = {m: getattr(entry, m) for m in ("image", "audio")}
     named = {m: None if data is None else keep_by_content(log, bytes(data)) for m, data in kept.items()}
@@ -92,7 +92,7 @@ def logged(
 
 
 def in_order(given: Sequence[float] | Mapping[str, float] | None, classes: Sequence[str]) -> tuple[float, ...] | None:
-    """Return probabilities in the order of the classes; RecordError unless there is one from 0 to 1 for each."""
+    """Return probabilities in the order of the classes; RecordError unless there is one for each, in sum 1."""
     if given is None:
         return None
     if isinstance(given, Mapping):
@@ -101,8 +101,5 @@ def in_order(given: Sequence[float] | Mapping[str, float] | None, classes: Seque
             raise RecordError(f"probability of {min(map(str, unknown))!r}, which is no class", "metadata_damaged")
         given = [given.get(name, 0.0) for name in classes]
     values = tuple(float(p) for p in given)
-    if len(values) != len(classes):
-        raise RecordError(f"{len(values)} probabilities for {len(classes)} classes", "metadata_damaged")
-    if not all(0.0 <= p <= 1.0 + ROUNDING for p in values):
-        raise RecordError("a probability is not from 0 to 1", "metadata_damaged")
+    check_shares(values, len(classes))
     return values

@@ -26,7 +26,7 @@ LINES = (
     "007,yes,yes,2024-05-01T12:00:00+02:00,0.25,0.75,de,3",
     "008,no,yes,1714557600,0.9,0.1,en,4",
     "009,yes,,1714557600500,,,,",
-    "010,no,no,long ago,0.5,0.2,en,7",
+    "010,no,no,long ago,0.7,0.3,en,7",
 )
 MAPPING = {"id": "request_id", "prediction": "pred_label", "label": "truth", "timestamp": "ts"}
 
@@ -141,6 +141,22 @@ def test_every_row_ends_as_an_answer_or_an_error(tmp_path, log):
         ("013", "metadata_damaged", None),
     ]
     assert "line 6" in errors_of(log)[0]["message"]
+
+
+@pytest.mark.parametrize(("confidence", "fits"), [(0, True), (1.0005, True), (93, False), (-0.5, False), (1e30, False)])
+def test_a_confidence_outside_0_to_1_is_damage(tmp_path, log, confidence, fits):
+    done = import_log(jsonl(tmp_path, {"id": 1, "prediction": "a", "confidence": confidence}), log)
+    assert (done.ok, done.error) == (fits, not fits)
+    assert [e["code"] for e in errors_of(log)] == ["metadata_damaged"] * (not fits)
+
+
+@pytest.mark.parametrize(("shares", "fits"), [((0.333, 0.66), True), ((0.5, 0.2), False), ((0.9, 0.9), False)])
+def test_probabilities_that_do_not_sum_to_1_are_damage(tmp_path, log, shares, fits):
+    done = import_log(
+        jsonl(tmp_path, {"id": 1, "prediction": "a", "probabilities": dict(zip("ab", shares, strict=True))}), log
+    )
+    assert (done.ok, done.error) == (fits, not fits)
+    assert fits or "sum to" in errors_of(log)[0]["message"]
 
 
 def test_a_missing_column_is_refused_with_the_columns_there_are(tmp_path, log):
