@@ -98,7 +98,7 @@ def words(store: Source, rows: Filter) -> Words:
         out.add(f"contains(lower(text), lower({out.bind(rows.text)}))")
     if rows.cause is not None:
         named = "<> 'none none'" if rows.cause == "any" else f"= {out.bind(rows.cause)}"
-        out.add(f"id IN (SELECT id FROM causes WHERE cause {named})")
+        out.add(f"id IN (SELECT named FROM named WHERE cause {named})")
     for name, wanted in rows.slices.items():
         kind = slice_kind(store, name)
         column = f'"{SLICE}{name}"'

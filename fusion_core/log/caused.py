@@ -16,7 +16,7 @@ from fusion_core.log.store import of_one_state
 UNDIAGNOSED = "not diagnosed"
 MOST_POINTS = 2_000
 #: A record is one row per strategy, its cause is the same for all of them.
-_JOINED = "answered LEFT JOIN (SELECT id AS named, cause FROM causes) ON id = named"
+_JOINED = "answered LEFT JOIN named ON id = named"
 _CAUSE = f"coalesce(cause, '{UNDIAGNOSED}') AS cause"
 
 

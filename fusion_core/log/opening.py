@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fusion_core.errors import CallError
-from fusion_core.log.diagnosed import CAUSES, Diagnosed, causes_path, load_diagnosis
+from fusion_core.log.diagnosed import CAUSES, NOTHING, Diagnosed, causes_path, load_diagnosis
 from fusion_core.log.parts import Parts, live_parts
 from fusion_core.log.runs import read_run, run_folder
 from fusion_core.log.schema import ANSWERED, ERRORS, PartKind, Run, SliceKind
@@ -36,6 +36,8 @@ _SQL_TYPES = {
 }
 #: `part` and `place` tell where a row lies: the number of its file in `State.files`, and its number in that file.
 _PLACE = "file_index AS part, file_row_number AS place"
+#: A record that a service answered twice is diagnosed twice: of one id a cause that is one counts, the surest first.
+_FIRST = f"ORDER BY cause = '{NOTHING}', score DESC, cause, said, x, y, cluster"
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,17 @@ def _view(
 
 
 def _view_causes(database: duckdb.DuckDBPyConnection, log: Path, opened: Sequence[Opened]) -> None:
+    """Make `causes`, at most one per id and strategy, and `named`, at most one per id: joins multiply no row."""
     paths = [str(causes_path(run_folder(log, o.run.name))) for o in opened if o.diagnosed]
     files = ", ".join(_literal(path) for path in paths)
     empty = ", ".join(f'CAST(NULL AS {_SQL_TYPES[f.type]}) AS "{f.name}"' for f in CAUSES)
-    rows = f"SELECT * FROM read_parquet([{files}])" if paths else f"SELECT {empty} WHERE false"
-    database.execute(f"CREATE VIEW causes AS {rows}")
+    rows = f"(SELECT * FROM read_parquet([{files}]))" if paths else f"(SELECT {empty} WHERE false)"
+    counted = database.execute(f"SELECT count(*) = count(DISTINCT id) FROM {rows}").fetchone()
+    per_row, per_id, first = "DISTINCT ON (id, strategy)", "DISTINCT ON (id)", _FIRST
+    if counted is not None and counted[0]:
+        per_row = per_id = first = ""  # as it mostly is: nothing to sort
+    database.execute(f"CREATE VIEW causes AS SELECT {per_row} * FROM {rows} {first}")
+    database.execute(f"CREATE VIEW named AS SELECT {per_id} id AS named, cause FROM {rows} {first}")
 
 
 def locked_down(folder: Path, spill: Path) -> duckdb.DuckDBPyConnection:
