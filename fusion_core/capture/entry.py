@@ -12,7 +12,7 @@ from fusion_core.errors import RecordError
 from fusion_core.log.entries import flag_names, keep_by_content
 from fusion_core.log.schema import Logged
 from fusion_core.log.shares import check_confidence, check_shares
-from fusion_core.reading.cells import identity, words
+from fusion_core.reading.cells import identity, slice_value, words
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,22 @@ class Entry:
     slices: Mapping[str, object] = field(default_factory=dict)
     flags: Sequence[str] = ()
 
+    def own(self) -> Entry:
+        """Return the entry with nothing in it that its giver can still change: a buffer that is used again, a list.
+
+        Raises TypeError or ValueError for what is no bytes, probabilities or names.
+        """
+        return Entry(
+            *(self.id, self.prediction, self.time, self.text, _own_bytes(self.image), _own_bytes(self.audio)),
+            _own_shares(self.probabilities),
+            None if self.confidence is None else float(self.confidence),
+            self.label,
+            None if self.latency_ms is None else float(self.latency_ms),
+            self.strategy,
+            {str(name): _own_cell(value) for name, value in self.slices.items()} if self.slices else {},
+            tuple(self.flags),
+        )
+
     @property
     def bytes(self) -> int:
         """About how much memory it holds while it waits."""
@@ -47,6 +63,25 @@ class Entry:
             return datetime.fromtimestamp(self.time, UTC).replace(tzinfo=None)
         except OSError as error:  # as of nanoseconds: the entry's fault, though it looks like the disk's
             raise ValueError(f"{self.time!r} seconds since 1970 is no time") from error
+
+
+def _own_bytes(data: bytes | None) -> bytes | None:
+    return data if data is None or type(data) is bytes else bytes(memoryview(data))
+
+
+def _own_shares(given: Sequence[float] | Mapping[str, float] | None) -> Sequence[float] | Mapping[str, float] | None:
+    if given is None or type(given) is tuple:
+        return given
+    if isinstance(given, Mapping):
+        return dict(given)
+    listed = getattr(given, "tolist", None)  # of arrays and tensors, in one step for all numbers
+    return tuple(given if listed is None else listed())
+
+
+def _own_cell(value: object) -> object:
+    """Return a slice value as what it will be in the log; an array of one number can be changed, a number cannot."""
+    plain = value is None or type(value) in (str, float, int, bool)
+    return value if plain else slice_value(getattr(value, "tolist", lambda: value)())
 
 
 def logged(

@@ -11,6 +11,7 @@ import textwrap
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from fusion_core.capture import Entry, Recorder, lost_entries
@@ -155,6 +156,31 @@ def test_a_share_of_the_ids_is_recorded_and_the_same_everywhere(tmp_path):
         assert recorder.counts.left_out + recorder.counts.recorded == 2000
     assert ids(tmp_path, "a") == ids(tmp_path, "b")
     assert 500 < len(ids(tmp_path, "a")) < 700
+
+
+@pytest.mark.parametrize("redact", [None, lambda entry: entry])
+def test_what_the_caller_changes_afterwards_changes_nothing(tmp_path, redact):
+    with Recorder(tmp_path, CLASSES, every=60, redact=redact) as recorder:
+        shares, flags, picture, size = np.zeros(2, np.float32), ["one"], bytearray(PNG), np.array(3.0)
+        slices = {"size": size, "list": [1]}
+        for number in range(4):
+            shares[:] = [number / 4, 1 - number / 4]
+            more = {"probabilities": shares, "confidence": shares[1:].reshape(()), "flags": flags, "slices": slices}
+            recorder.record(id=number, prediction="yes", image=picture, audio=memoryview(picture), **more)
+            picture[-1] += 1
+            flags.append("another")
+            size += 1
+            slices["list"].append(number)
+    rows = table_of(tmp_path, "served").to_pylist()
+    assert [row["probabilities"] for row in rows] == [[k / 4, 1 - k / 4] for k in range(4)]
+    assert [row["confidence"] for row in rows] == [1 - k / 4 for k in range(4)]
+    assert [row["slice_size"] for row in rows] == [3.0, 4.0, 5.0, 6.0]
+    assert [row["slice_list"] for row in rows] == ["[1]", "[1, 0]", "[1, 0, 1]", "[1, 0, 1, 2]"]
+    assert [row["flags"].count("one") for row in rows] == [1] * 4
+    assert "another" not in rows[0]["flags"]
+    for number, row in enumerate(rows):
+        kept = PNG[:-1] + bytes([PNG[-1] + number])
+        assert log_parts.media_path(tmp_path, row["image"]).read_bytes() == kept
 
 
 class Odd:
