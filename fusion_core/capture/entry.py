@@ -6,13 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from sys import getsizeof
 
 from fusion_core.errors import RecordError
 from fusion_core.log.entries import flag_names, keep_by_content
 from fusion_core.log.schema import Logged
 from fusion_core.log.shares import check_confidence, check_shares
 from fusion_core.reading.cells import identity, slice_value, words
+
+#: A longer text tells no rows apart, and is no reason to lose others that wait.
+MAX_SLICE_CHARACTERS = 1_000
+_BARE, _NUMBER = 500, 24  # bytes of an entry without anything, and of a number in a tuple
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,8 @@ class Entry:
     def own(self) -> Entry:
         """Return the entry with nothing in it that its giver can still change: a buffer that is used again, a list.
 
-        Raises TypeError or ValueError for what is no bytes, probabilities or names.
+        Raises TypeError or ValueError for what is no bytes, probabilities or names, and for a slice's text of more than
+        1,000 characters.
         """
         return Entry(
             *(self.id, self.prediction, self.time, self.text, _own_bytes(self.image), _own_bytes(self.audio)),
@@ -49,10 +56,11 @@ class Entry:
             tuple(self.flags),
         )
 
-    @property
+    @cached_property
     def bytes(self) -> int:
-        """About how much memory it holds while it waits."""
-        return 200 + sum(len(part) for part in (self.text, self.image, self.audio) if part is not None)
+        """How much memory an entry of its `own` holds while it waits; counted once: what is added is taken away."""
+        said = (self.id, self.prediction, self.probabilities, self.label, self.strategy, self.slices, self.flags)
+        return _BARE + sum(map(_held, (*said, self.text, self.image, self.audio)))
 
     @property
     def moment(self) -> datetime:
@@ -63,6 +71,19 @@ class Entry:
             return datetime.fromtimestamp(self.time, UTC).replace(tzinfo=None)
         except OSError as error:  # as of nanoseconds: the entry's fault, though it looks like the disk's
             raise ValueError(f"{self.time!r} seconds since 1970 is no time") from error
+
+
+def _held(value: object) -> int:
+    """Return the bytes of a value and of what it holds; of a text, as Python keeps it: 1 to 4 for a character."""
+    if value is None or type(value) is str or type(value) is bytes:
+        return 0 if value is None else getsizeof(value)
+    if type(value) is dict:
+        return getsizeof(value) + sum(_held(key) + _held(of) for key, of in value.items())
+    if type(value) is tuple:
+        # Numbers alone are what probabilities are, thousands of them; all are of one size.
+        inside = sum(map(_held, value)) if value and not isinstance(value[0], float) else _NUMBER * len(value)
+        return getsizeof(value) + inside
+    return getsizeof(value)
 
 
 def _own_bytes(data: bytes | None) -> bytes | None:
@@ -81,7 +102,10 @@ def _own_shares(given: Sequence[float] | Mapping[str, float] | None) -> Sequence
 def _own_cell(value: object) -> object:
     """Return a slice value as what it will be in the log; an array of one number can be changed, a number cannot."""
     plain = value is None or type(value) in (str, float, int, bool)
-    return value if plain else slice_value(getattr(value, "tolist", lambda: value)())
+    cell = value if plain else slice_value(getattr(value, "tolist", lambda: value)())
+    if isinstance(cell, str) and len(cell) > MAX_SLICE_CHARACTERS:
+        raise ValueError(f"a slice of {len(cell):,} characters; at most {MAX_SLICE_CHARACTERS:,} are kept")
+    return cell
 
 
 def logged(

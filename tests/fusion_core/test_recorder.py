@@ -132,6 +132,41 @@ def test_a_full_queue_drops_and_counts_and_does_not_wait(tmp_path, monkeypatch):
         assert (recorder.counts.recorded, recorder.counts.dropped) == (2, 1)
 
 
+LONG = "x" * 900
+
+
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        ({"slices": {f"s{k}": LONG for k in range(20)}}, 18_000),
+        ({"slices": {LONG + str(k): k for k in range(20)}}, 18_000),
+        ({"id": "x" * 20_000}, 20_000),
+        ({"flags": [LONG + str(k) for k in range(20)]}, 18_000),
+        ({"text": "\U0001f600" * 5_000}, 20_000),
+        ({"label": "x" * 20_000}, 20_000),
+        ({"probabilities": [0.5] * 1_000}, 24_000),
+        ({"probabilities": {LONG + str(k): 0.1 for k in range(20)}}, 18_000),
+    ],
+    ids=["slices", "names of slices", "id", "flags", "emoji", "label", "probabilities", "classes"],
+)
+def test_all_that_an_entry_holds_counts_towards_the_bytes_that_wait(tmp_path, given, least):
+    with Recorder(tmp_path, CLASSES, queue_bytes=60_000, every=60) as recorder:
+        for number in range(20):
+            recorder.record(**{"id": number, "prediction": "yes", **given})
+        counts = recorder.counts
+        assert 60_000 // (least + 8_000) <= counts.recorded <= 60_000 // least
+        assert counts.recorded + counts.dropped == 20
+    assert recorder._bytes == 0
+
+
+def test_a_slice_that_is_a_long_text_costs_its_entry_and_is_said(tmp_path):
+    with Recorder(tmp_path, CLASSES) as recorder:
+        fill(recorder, 1, slices={"page": "x" * 1_000})
+        fill(recorder, 1, start=1, slices={"page": "x" * 1_001})
+    assert (recorder.counts.written, recorder.counts.dropped) == (1, 1)
+    assert recorder.last_failure == "ValueError: a slice of 1,001 characters; at most 1,000 are kept"
+
+
 def test_redact_sees_every_entry_before_it_waits(tmp_path):
     def redact(entry: Entry) -> Entry | None:
         if entry.id == "r1":
