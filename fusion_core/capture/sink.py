@@ -11,6 +11,7 @@ import pyarrow as pa
 from fusion_core.capture.entry import Entry, logged
 from fusion_core.errors import CallError, FusionError
 from fusion_core.log.entries import MAX_SLICES, columns_of, slice_cells, slice_kinds, slice_marks, slice_names
+from fusion_core.log.kept import naming_media
 from fusion_core.log.parts import (
     create_run,
     errors_table,
@@ -57,9 +58,10 @@ class Sink:
         permission): nothing is in the log then, and the same entries may be given again.
         """
         run = self._fitting(slice_kinds(entry.slices for entry in entries))
-        rows, errors = self._rows(entries, run, fault)
-        if rows is not None:
-            self._part(run, "parts", rows)
+        with naming_media(self.log):
+            rows, errors = self._rows(entries, run, fault)
+            if rows is not None:
+                self._part(run, "parts", rows)
         if errors:
             try:
                 self._part(run, "errors", errors_table(errors))

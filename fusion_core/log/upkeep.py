@@ -19,7 +19,7 @@ from fusion_core.errors import CallError, FusionError
 from fusion_core.log import manifest
 from fusion_core.log.diagnosed import forget
 from fusion_core.log.durable import sync_folder
-from fusion_core.log.kept import media_path
+from fusion_core.log.kept import drop_media, dropping_media
 from fusion_core.log.parts import Damaged, live_parts, next_number, orphans, place_part
 from fusion_core.log.runs import read_run, run_folder, runs
 from fusion_core.log.schema import FEWEST_ROWS, MOST_ROWS, Part, PartKind
@@ -95,7 +95,7 @@ def _without(log: Path, names: Sequence[str], column: str, goes: Callable[[pa.Ch
                 _swap(folder, (part,), table.filter(pc.invert(mask)))
             forget(folder, gone)
             _sweep(folder)
-    return _kept(log, names, before, removed, _drop_media(log, media))
+    return _kept(log, names, before, removed, *_drop_media(log, media))
 
 
 def read_part(folder: Path, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
@@ -152,20 +152,28 @@ def _media(table: pa.Table) -> set[str]:
     return {value for name in present for value in pc.unique(table[name]).to_pylist() if value is not None}
 
 
-def _drop_media(log: Path, media: set[str]) -> tuple[str, ...]:
+def _drop_media(log: Path, media: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Drop those of the media that no row names; return them, and notes on those that must wait."""
+    if not media:
+        return (), ()
+    gone, left = [], []
+    with dropping_media(log):
+        for name in sorted(media - _named(log)):
+            try:
+                (gone if drop_media(log, name) else left).append(name)
+            except (FusionError, FileNotFoundError):
+                continue  # a name that no media of a log can have, or media that went before
+    return tuple(gone), tuple(f"{name} was kept within the last hour and stays" for name in left)
+
+
+def _named(log: Path) -> set[str]:
+    named = set[str]()
     for name in runs(log):
         folder = _folder(log, name)
-        for part in live_parts(folder).of("parts"):
-            if media:
-                media = media - _media(read_part(folder, part, MEDIA))
-    gone = []
-    for name in sorted(media):
-        try:
-            media_path(log, name).unlink()
-            gone.append(name)
-        except (FusionError, FileNotFoundError):
-            continue  # a name that no media of a log can have, or media that went before
-    return tuple(gone)
+        with manifest.locked(folder):  # its parts are not merged away meanwhile
+            for part in live_parts(folder).of("parts"):
+                named |= _media(read_part(folder, part, MEDIA))
+    return named
 
 
 def _folder(log: Path, run: str) -> Path:
@@ -173,8 +181,10 @@ def _folder(log: Path, run: str) -> Path:
     return run_folder(log, run)
 
 
-def _kept(log: Path, names: Sequence[str], before: int, removed: int, media: tuple[str, ...]) -> Kept:
+def _kept(
+    log: Path, names: Sequence[str], before: int, removed: int, media: tuple[str, ...], more: tuple[str, ...] = ()
+) -> Kept:
     found = [(name, live_parts(_folder(log, name))) for name in names]
     damaged = tuple((name, one) for name, parts in found for one in parts.damaged)
-    notes = tuple(f"run {name}: {note}" for name, parts in found for note in parts.notes)
+    notes = (*more, *(f"run {name}: {note}" for name, parts in found for note in parts.notes))
     return Kept(before, sum(len(parts.live) for _, parts in found), removed, media, damaged, notes)

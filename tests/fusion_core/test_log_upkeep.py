@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
+from fusion_core.capture import Recorder, sink
 from fusion_core.errors import CallError
+from fusion_core.log import kept
 from fusion_core.log.manifest import MANIFEST
 from fusion_core.log.parts import (
     create_run,
@@ -124,6 +128,44 @@ def test_erasing_takes_media_that_no_other_row_names(log):
     assert media_path(log, shared).exists()
     assert erase(log, "y").media_removed == ()
     assert erase(log, "z").media_removed == (shared,)
+
+
+def test_media_that_are_kept_again_while_their_last_row_is_erased_stay(tmp_path, monkeypatch):
+    """The recorder has found the picture kept, and has not named it yet, when the only row that did is erased."""
+    with Recorder(tmp_path, ("no", "yes")) as recorder:
+        recorder.record(id="first", prediction="yes", image=b"picture")
+    erasing = threading.Thread(target=erase, args=(tmp_path, "first"))
+    place = sink.write_part
+
+    def write(folder, kind, *more):
+        erasing.start()
+        erasing.join(1.0)  # time enough to drop the picture, were it not for the lock
+        return place(folder, kind, *more)
+
+    monkeypatch.setattr(sink, "write_part", write)
+    with Recorder(tmp_path, ("no", "yes")) as recorder:
+        recorder.record(id="second", prediction="yes", image=b"picture")
+    erasing.join()
+    with Store(tmp_path) as store:
+        assert row(store, "first") == ()
+        (found,) = row(store, "second")
+    assert media_path(tmp_path, found.logged.image).read_bytes() == b"picture"
+    monkeypatch.undo()
+    assert erase(tmp_path, "second").media_removed == (found.logged.image,)
+
+
+def test_without_locks_media_that_were_just_kept_are_not_dropped(log, monkeypatch):
+    monkeypatch.setattr(kept, "fcntl", None)
+    names = [keep_media(log, data, "png") for data in (b"old", b"kept again")]
+    for name in names:
+        os.utime(media_path(log, name), (1, 1))
+    keep_media(log, b"kept again", "png")
+    rows = [Logged("x", "late", "yes", 0.5, image=name) for name in names]
+    write_part(log / "runs/a", "parts", rows_table(rows, RUN), 10)
+    done = erase(log, "x")
+    assert done.media_removed == (names[0],)
+    assert done.notes == (f"{names[1]} was kept within the last hour and stays",)
+    assert media_path(log, names[1]).exists()
 
 
 def test_what_a_killed_writer_left_goes_with_the_next_upkeep(log):
