@@ -185,6 +185,7 @@ class Recorder:
                 return False  # the batch stays in hand: the disk may have room again next time
             written = 0 if passing else sum(self._write_alone(entry) for entry in batch)
         self._settle(batch, written)
+        self._sink.tidy(self._remember)
         return True
 
     def _write_alone(self, entry: Entry) -> int:

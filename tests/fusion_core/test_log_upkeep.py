@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,8 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from fusion_core.capture import Recorder, sink
+from fusion_core.cli import main
 from fusion_core.errors import CallError
-from fusion_core.log import kept
+from fusion_core.log import kept, upkeep
 from fusion_core.log.manifest import MANIFEST
 from fusion_core.log.parts import (
     create_run,
@@ -190,6 +192,54 @@ def test_upkeep_of_a_run_that_is_not_there_is_refused(log):
     for call in (lambda: compact(log, "c"), lambda: retain(log, "../a", DAY)):
         with pytest.raises(CallError):
             call()
+
+
+def test_parts_of_many_bytes_are_finished_however_few_their_rows(log, monkeypatch):
+    size = max(p.bytes for p in live_parts(log / "runs/a").of("parts"))
+    monkeypatch.setattr(upkeep, "FEWEST_BYTES", size + 1)
+    monkeypatch.setattr(upkeep, "MOST_BYTES", 2 * (size + 1))
+    before = ids(log, "a")
+    assert 1 < compact(log, "a").parts_after < 12
+    assert ids(log, "a") == before
+
+
+def test_the_command_compacts_retains_and_erases(log, capsys):
+    def keep(*flags):
+        code = main(["keep", "--log", str(log), *flags])
+        out = capsys.readouterr().out
+        return code, json.loads(out) if out else None
+
+    code, line = keep("--compact")
+    assert (code, line["kind"], line["done"], line["runs"]) == (0, "keep", "compact", ["a", "b"])
+    assert (line["parts_before"], line["parts_after"], line["rows_removed"]) == (24, 4, 0)
+    write_part(log / "runs/a", "parts", rows_table([Logged("x", "late", "yes", 0.5, image=None)], RUN), 20)
+    code, line = keep("--erase", "r1", "r2", "nobody")
+    assert (code, line["done"], line["rows_removed"], line["media_removed"]) == (0, "erase", 6, 0)
+    assert ids(log, "b") == [f"r{k}" for k in range(100) if k not in (1, 2)]
+    code, line = keep("--run", "a", "--retain", str((datetime.now() - DAY).days - 2))
+    assert (code, line["done"], line["runs"], ids(log, "b")[0]) == (0, "retain", ["a"], "r0")
+    assert 0 < len(ids(log, "a")) < 60
+    path = next((log / "runs/b/parts").iterdir())
+    path.write_bytes(path.read_bytes()[:-1])
+    code, line = keep("--erase", "r5")
+    assert code == 3
+    assert path.name in line["damaged"][0]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--compact", "--retain", "3"], ["--retain", "0"], ["--retain", "nan"], ["--run", "a", "--erase", "x"],
+     ["--run", "none", "--compact"], ["--run", "../a", "--compact"]],
+)  # fmt: skip
+def test_the_command_refuses_what_is_unclear(log, flags):
+    assert main(["keep", "--log", str(log), *flags]) == 2
+    assert len(ids(log, "a")) == 100
+
+
+def test_the_command_refuses_a_log_that_is_not_there(tmp_path, capsys):
+    assert main(["keep", "--log", str(tmp_path / "none"), "--erase", "x"]) == 2
+    assert "has no run" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
 
 
 KILLED = """

@@ -14,10 +14,12 @@ import time
 import numpy as np
 import pytest
 
-from fusion_core.capture import Entry, Recorder, lost_entries
+from fusion_core.capture import Entry, Recorder, lost_entries, sink
 from fusion_core.errors import CallError
 from fusion_core.log import parts as log_parts
 from fusion_core.log.parts import live_parts, read_run, run_folder, runs
+from fusion_core.log.queries import count, page
+from fusion_core.log.store import Store
 from tests.conftest import ROOT
 from tests.fusion_core.sweeping import table_of
 
@@ -130,6 +132,30 @@ def test_a_full_queue_drops_and_counts_and_does_not_wait(tmp_path, monkeypatch):
     with Recorder(tmp_path, CLASSES, queue_bytes=10_000, every=60) as recorder:
         fill(recorder, 3, image=b"x" * 4000)
         assert (recorder.counts.recorded, recorder.counts.dropped) == (2, 1)
+
+
+def test_a_thousand_small_parts_end_as_few_and_lose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda number: None)  # a thousand of them take most of the time
+    with Recorder(tmp_path, CLASSES, every=60, rows=5) as recorder:
+        fill(recorder, 5_000, image=b"one")
+        assert wait_for(lambda: recorder.counts.written == 5_000, 60)
+    assert recorder.last_failure == ""
+    assert len(live_parts(run_folder(tmp_path, "served")).live) <= sink.SMALL_PARTS + 1
+    assert sorted(ids(tmp_path)) == sorted(f"r{n}" for n in range(5_000))
+
+
+def test_a_question_goes_on_while_the_recorder_puts_parts_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(sink, "SMALL_PARTS", 3)
+    with Recorder(tmp_path, CLASSES, every=60, rows=2) as recorder:
+        fill(recorder, 4)
+        assert wait_for(lambda: recorder.counts.written == 4)
+        with Store(tmp_path) as store:
+            fill(recorder, 8, start=4)
+            assert wait_for(lambda: recorder.counts.written == 12)
+            assert wait_for(lambda: len(live_parts(run_folder(tmp_path, "served")).live) < 6)
+            assert page(store)["id"].tolist() == ["r3", "r2", "r1", "r0"]
+            assert store.refresh()
+            assert count(store) == 12
 
 
 LONG = "x" * 900
