@@ -252,14 +252,14 @@ log = Path(sys.argv[1])
 run, folder = Run("a", ("no", "yes"), ("text",), {}, "recorder"), log / "runs/a"
 rng = random.Random(5)
 written = 100
-for _ in range(10):
+for turn in range(10):
     for _ in range(3):
         rows = [Logged(f"r{k}", "late", "yes", 0.5) for k in range(written, written + 10)]
         write_part(folder, "parts", rows_table(rows, run), next_number(folder, "parts"))
         written += 10
     child = os.fork()
     if not child:
-        compact(log, "a")
+        compact(log, "a", grace=600.0 * (turn % 2))  # as an operator does, and as a recorder does
         os._exit(0)
     time.sleep(rng.uniform(0.0, 0.04))
     os.kill(child, signal.SIGKILL)
