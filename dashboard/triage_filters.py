@@ -60,7 +60,7 @@ def _filter_panel(desk: Desk) -> None:
     asked, turn = desk.asked, desk.turn
     where = dict(asked.where)
     with st.form(f"filter form {turn}", border=False):
-        for name in (*SLICED, *(n for n, kind in desk.slices.items() if kind == "text")):
+        for name in dict.fromkeys((*SLICED, *(n for n, kind in desk.slices.items() if kind == "text"))):
             values = [str(v) for v in desk.ask("by_slice", EVERY_ROW, name)["value"].dropna()]
             known = values if where.get(name) in (None, *values) else [where[name], *values]
             if 2 <= len(known) <= 200:

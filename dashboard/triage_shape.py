@@ -67,7 +67,7 @@ def _calibration(desk: Desk, open_record: OpenRecord) -> None:
 
 
 def _slices(desk: Desk, open_record: OpenRecord) -> None:
-    columns = [*SLICED, *desk.slices]
+    columns = list(dict.fromkeys((*SLICED, *desk.slices)))
     column = st.selectbox("Column", columns, key="slice column", label_visibility="collapsed")
     every = desk.ask("by_slice", desk.asked.all_rows(), column)
     named = desk.ask("by_slice", replace(desk.asked, rows="caused", page=0), column)

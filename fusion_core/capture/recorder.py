@@ -107,8 +107,7 @@ class Recorder:
                 return
             when = time.time() if timestamp is None else timestamp
             answer = (probabilities, confidence, label, latency_ms)
-            copied = {str(name): value for name, value in slices.items()} if slices else {}
-            self._take(Entry(id, prediction, when, text, image, audio, *answer, strategy, copied, flags))
+            self._take(Entry(id, prediction, when, text, image, audio, *answer, strategy, slices or {}, flags))
         except Exception as error:
             self._remember(error)
             self._count("dropped")
@@ -120,6 +119,7 @@ class Recorder:
                 self._count("dropped")
                 return
             entry = kept
+        entry = entry.own()
         size = entry.bytes
         with self._lock:
             full = len(self._waiting) + len(self._in_hand) >= self._most or self._bytes + size > self._most_bytes
@@ -185,6 +185,7 @@ class Recorder:
                 return False  # the batch stays in hand: the disk may have room again next time
             written = 0 if passing else sum(self._write_alone(entry) for entry in batch)
         self._settle(batch, written)
+        self._sink.tidy(self._remember)
         return True
 
     def _write_alone(self, entry: Entry) -> int:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from fusion_core.capture.entry import Entry, logged
 from fusion_core.errors import CallError, FusionError
 from fusion_core.log.entries import MAX_SLICES, columns_of, slice_cells, slice_kinds, slice_marks, slice_names
+from fusion_core.log.kept import naming_media
 from fusion_core.log.parts import (
     create_run,
     errors_table,
@@ -23,10 +24,13 @@ from fusion_core.log.parts import (
 )
 from fusion_core.log.runs import run_bytes
 from fusion_core.log.schema import Logged, LoggedError, PartKind, Run, SliceKind
+from fusion_core.log.upkeep import compact, small_parts
 from fusion_core.reading.texts import show_text
 from fusion_core.types import MODALITIES
 
 MOST_RUNS = 1_000
+#: So many small parts are put together; their files stay so many seconds for questions that have begun to read them.
+SMALL_PARTS, GRACE = 100, 600.0
 
 Fault = Callable[[Exception], None]
 
@@ -41,6 +45,7 @@ class Sink:
         self.log, self.base, self.classes = log, base, tuple(classes)
         self.release, self.model = release, model
         self.run: Run | None = None
+        self._patience: dict[str, int] = {}  # by run, how many small parts are too many
         # What no run may be is refused now: a first entry that cannot be written would be too late to say so.
         run_folder(log, base)
         warm = Run(base, self.classes, MODALITIES, {}, "recorder", model)
@@ -57,15 +62,32 @@ class Sink:
         permission): nothing is in the log then, and the same entries may be given again.
         """
         run = self._fitting(slice_kinds(entry.slices for entry in entries))
-        rows, errors = self._rows(entries, run, fault)
-        if rows is not None:
-            self._part(run, "parts", rows)
+        with naming_media(self.log):
+            rows, errors = self._rows(entries, run, fault)
+            if rows is not None:
+                self._part(run, "parts", rows)
         if errors:
             try:
                 self._part(run, "errors", errors_table(errors))
             except CallError as error:  # the answers are written: to raise now would write them twice
                 fault(error)
         return 0 if rows is None else int(rows.num_rows)
+
+    def tidy(self, fault: Fault) -> None:
+        """Put small parts of the run together when there are more than 100; what goes wrong is told to `fault`.
+
+        Parts that cannot be merged, damaged ones or on a full disk, are tried again once there are 100 more.
+        """
+        if self.run is None:
+            return
+        try:
+            if small_parts(self.log, self.run.name) > self._patience.get(self.run.name, SMALL_PARTS):
+                try:
+                    compact(self.log, self.run.name, GRACE)
+                finally:
+                    self._patience[self.run.name] = small_parts(self.log, self.run.name) + SMALL_PARTS
+        except Exception as error:
+            fault(error)
 
     def _rows(self, entries: Sequence[Entry], run: Run, fault: Fault) -> tuple[pa.Table | None, list[LoggedError]]:
         rows: list[Logged] = []

@@ -16,7 +16,8 @@ def add(verbs: Verbs) -> None:
     importing = verb(verbs, "import", run_import, "bring predictions that others logged into a log")
     importing.add_argument("--file", required=True, type=Path, metavar="CSV|JSONL|PARQUET")
     log_flags(importing, "default: named after the file")
-    importing.add_argument("--map", action="append", default=[], metavar="OURS=THEIRS", help="our column is theirs")
+    importing.add_argument("--map", nargs="+", action="extend", default=[], metavar="OURS=THEIRS",
+                           help="our column is theirs; as many pairs as there are columns")  # fmt: skip
     importing.add_argument("--classes", default="", metavar="a,b,c", help="classes in the order of their probabilities")
 
 

@@ -16,13 +16,14 @@ from fusion_core.types import Media, Record, Refusal
 def logged_records(store: Store, strategy: str) -> Iterator[tuple[Record | Refusal, Logged]]:
     """Yield the record of each row of a strategy in the order of their time, with its row."""
     order, offset = Order("timestamp", descending=False), 0
-    while True:
-        rows = page(store, Filter(strategy=strategy), order, offset, MOST_ROWS)
-        for found in found_rows(store, rows):
-            yield record_of(store, found.logged), found.logged
-        if len(rows) < MOST_ROWS:
-            return
-        offset += MOST_ROWS
+    with store.still() as still:
+        while True:
+            rows = page(still, Filter(strategy=strategy), order, offset, MOST_ROWS)
+            for found in found_rows(still, rows):
+                yield record_of(store, found.logged), found.logged
+            if len(rows) < MOST_ROWS:
+                return
+            offset += MOST_ROWS
 
 
 def record_of(store: Store, logged: Logged) -> Record | Refusal:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from fusion_core.errors import CallError
 from fusion_core.log.schema import SLICE, SliceKind
-from fusion_core.log.store import Store
+from fusion_core.log.store import Source
 from fusion_core.log.tables import naive
 from fusion_core.reading.texts import quoted
 from fusion_core.types import MODALITIES
@@ -77,7 +77,7 @@ class Words:
         return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
 
 
-def words(store: Store, rows: Filter) -> Words:
+def words(store: Source, rows: Filter) -> Words:
     """Return a filter as SQL with bound values; CallError for a slice the log does not have, or a value of other kind.
 
     The columns are those of `answered`.
@@ -101,7 +101,7 @@ def words(store: Store, rows: Filter) -> Words:
     if rows.cause is not None:
         names = ", ".join(out.bind(name) for name in rows.cause.split("|")) if rows.cause != "any" else ""
         named = f"IN ({names})" if names else "<> 'none none'"
-        out.add(f"id IN (SELECT id FROM causes WHERE cause {named})")
+        out.add(f"id IN (SELECT named FROM named WHERE cause {named})")
     for name, wanted in rows.slices.items():
         kind = slice_kind(store, name)
         column = f'"{SLICE}{name}"'
@@ -116,7 +116,7 @@ def span(out: Words, rows: Filter) -> None:
             out.add(f"timestamp {sign} {out.bind(naive(time))}")
 
 
-def grouping(store: Store, column: str) -> tuple[str, SliceKind]:
+def grouping(store: Source, column: str) -> tuple[str, SliceKind]:
     """Return a column to group by as SQL, and its kind: one of GROUPS or a slice, by its own name."""
     if column in GROUPS:
         return column, "text"
@@ -125,7 +125,7 @@ def grouping(store: Store, column: str) -> tuple[str, SliceKind]:
     return f'"{SLICE}{column}"', store.slices[column]
 
 
-def ordering(store: Store, order: Order) -> str:
+def ordering(store: Source, order: Order) -> str:
     """Return an order as SQL: by one of ORDERS or a slice, by its own name."""
     if order.column not in ORDERS and order.column not in store.slices:
         raise _unknown(order.column, (*ORDERS, *store.slices))
@@ -133,7 +133,7 @@ def ordering(store: Store, order: Order) -> str:
     return f"{column} {'DESC' if order.descending else 'ASC'} NULLS LAST, part, place"
 
 
-def slice_kind(store: Store, name: str) -> SliceKind:
+def slice_kind(store: Source, name: str) -> SliceKind:
     """Return the kind of a slice; CallError if the log does not have it."""
     if name not in store.slices:
         raise _unknown(name, tuple(store.slices))

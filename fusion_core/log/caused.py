@@ -9,24 +9,27 @@ import pandas as pd
 
 from fusion_core.errors import CallError
 from fusion_core.log.asking import Filter, Words, words
+from fusion_core.log.opening import State
 from fusion_core.log.queries import MOST_ROWS, TALLY, with_accuracy
-from fusion_core.log.store import Store
+from fusion_core.log.store import of_one_state
 
 UNDIAGNOSED = "not diagnosed"
 MOST_POINTS = 2_000
 #: A record is one row per strategy, its cause is the same for all of them.
-_JOINED = "answered LEFT JOIN (SELECT id AS named, cause FROM causes) ON id = named"
+_JOINED = "answered LEFT JOIN named ON id = named"
 _CAUSE = f"coalesce(cause, '{UNDIAGNOSED}') AS cause"
 
 
-def by_cause(store: Store, rows: Filter | None = None) -> pd.DataFrame:
+@of_one_state
+def by_cause(store: State, rows: Filter | None = None) -> pd.DataFrame:
     """Return cause, rows, labelled, wrong, confidence, accuracy with low and high (95 % Wilson), most rows first."""
     out = words(store, rows or Filter())
     sql = f"SELECT {_CAUSE}, {TALLY} FROM {_JOINED} {out.where} GROUP BY 1 ORDER BY rows DESC, cause"
     return with_accuracy(store.ask(sql, out.values))
 
 
-def cause_timeline(store: Store, rows: Filter | None = None, bucket: Literal["day", "hour"] = "day") -> pd.DataFrame:
+@of_one_state
+def cause_timeline(store: State, rows: Filter | None = None, bucket: Literal["day", "hour"] = "day") -> pd.DataFrame:
     """Return bucket (UTC), cause, rows, wrong; rows without a time are left out."""
     if bucket not in ("day", "hour"):
         raise CallError(f"bucket {bucket!r}; allowed are day and hour")
@@ -37,7 +40,8 @@ def cause_timeline(store: Store, rows: Filter | None = None, bucket: Literal["da
     return store.ask(sql, out.values)
 
 
-def causes_of(store: Store, ids: Sequence[str]) -> pd.DataFrame:
+@of_one_state
+def causes_of(store: State, ids: Sequence[str]) -> pd.DataFrame:
     """Return id, cause, score, rule, said of at most 1,000 records, those that were diagnosed."""
     if len(ids) > MOST_ROWS:
         raise CallError(f"{len(ids):,} records; at most {MOST_ROWS:,} are asked for at once")
@@ -46,7 +50,8 @@ def causes_of(store: Store, ids: Sequence[str]) -> pd.DataFrame:
     return store.ask(f"SELECT id, cause, score, rule, said FROM causes WHERE id IN ({listed})", out.values)
 
 
-def failure_points(store: Store, rows: Filter | None = None) -> pd.DataFrame:
+@of_one_state
+def failure_points(store: State, rows: Filter | None = None) -> pd.DataFrame:
     """Return id, x, y, cluster, cause, said, prediction, label of the failures on the map, at most 2,000."""
     out = words(store, rows or Filter())
     out.add("x IS NOT NULL")

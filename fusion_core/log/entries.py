@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from fusion_core.log.parts import keep_media
-from fusion_core.log.schema import Run, SliceKind
+from fusion_core.log.schema import ANSWERED, Run, SliceKind
 from fusion_core.reading.cells import slice_value
 from fusion_core.reading.signatures import suffix_of
 
 MAX_SLICES = 200
 MAX_FLAG_CHARACTERS = 60
+#: Names of what every log has: a slice of such a name could not be asked for beside it.
+RESERVED = frozenset({*ANSWERED.names, "run", "cause", "part", "place"})
 
 _ASIDE = re.compile(r"\([^)]*\)|'[^']*'")
 _WORD = re.compile(r"[A-Za-z]+")
@@ -40,10 +42,11 @@ def flag_names(notes: Iterable[str]) -> tuple[str, ...]:
 def slice_names(columns: Iterable[str]) -> dict[str, str]:
     """Return the plain name of every column in their order, no two alike, even where only case would tell them apart.
 
-    At most MAX_SLICES columns are kept as slices; the rest is left out.
+    A column named like one of ours is numbered, too: "label" is kept as "label_2". At most MAX_SLICES columns are kept
+    as slices; the rest is left out.
     """
     found: dict[str, str] = {}
-    taken: set[str] = set()
+    taken = set(RESERVED)
     for column in dict.fromkeys(columns):
         if len(found) == MAX_SLICES:
             break

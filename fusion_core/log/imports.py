@@ -15,6 +15,7 @@ from fusion_core.log.columns import Columns, default_mapping
 from fusion_core.log.commit import changed, commit, numbered
 from fusion_core.log.entries import plain_run_name, slice_marks, slice_names
 from fusion_core.log.importer import Importer
+from fusion_core.log.kept import naming_media
 from fusion_core.log.parts import create_run, errors_table, live_parts, read_run, rows_table, run_folder, runs
 from fusion_core.log.schema import PartKind, Run
 from fusion_core.log.survey import Survey, survey
@@ -66,9 +67,11 @@ def import_log(
         importer = Importer(log, kept, columns, found, in_folder(file.resolve().parent))
         rows = _rows(file, columns)
         for number in range(chunks):
-            answered, errors = importer.sorted_out(list(islice(rows, part_rows)))
-            if answered:
-                commit(folder, "parts", rows_table(answered, kept), number)
+            chunk = list(islice(rows, part_rows))
+            with naming_media(log):
+                answered, errors = importer.sorted_out(chunk)
+                if answered:
+                    commit(folder, "parts", rows_table(answered, kept), number)
             if errors:
                 commit(folder, "errors", errors_table(errors), number)
     parts = live_parts(folder)

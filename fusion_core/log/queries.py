@@ -12,8 +12,9 @@ import pandas as pd
 from fusion_core.errors import CallError
 from fusion_core.intervals import wilson
 from fusion_core.log.asking import Filter, Order, Words, binned, grouping, ordering, span, words
+from fusion_core.log.opening import State
 from fusion_core.log.schema import SLICE, Logged
-from fusion_core.log.store import Store
+from fusion_core.log.store import Source, of_one_state
 
 __all__ = [
     "Calibration",
@@ -63,8 +64,9 @@ class Calibration:
     labelled: int
 
 
+@of_one_state
 def page(
-    store: Store, rows: Filter | None = None, order: Order | None = None, offset: int = 0, limit: int = 50
+    store: State, rows: Filter | None = None, order: Order | None = None, offset: int = 0, limit: int = 50
 ) -> pd.DataFrame:
     """Return rows of the log, all columns and their `run`, from `offset` in the order given.
 
@@ -79,13 +81,15 @@ def page(
     return _at(store, store.ask(sql, out.values))
 
 
-def count(store: Store, rows: Filter | None = None) -> int:
+@of_one_state
+def count(store: State, rows: Filter | None = None) -> int:
     """Return how many answered rows there are."""
     out = words(store, rows or Filter())
     return int(store.ask(f"SELECT count(*) AS rows FROM answered {out.where}", out.values)["rows"].iloc[0])
 
 
-def confusion(store: Store, rows: Filter | None = None) -> pd.DataFrame:
+@of_one_state
+def confusion(store: State, rows: Filter | None = None) -> pd.DataFrame:
     """Return label, prediction, rows over the labelled rows, sorted; empty without labels."""
     out = words(store, rows or Filter())
     out.add("label IS NOT NULL")
@@ -93,7 +97,8 @@ def confusion(store: Store, rows: Filter | None = None) -> pd.DataFrame:
     return store.ask(sql, out.values)
 
 
-def by_slice(store: Store, column: str, rows: Filter | None = None) -> pd.DataFrame:
+@of_one_state
+def by_slice(store: State, column: str, rows: Filter | None = None) -> pd.DataFrame:
     """Return one line per value of a column, or per tenth of a number, most rows first (at most 500 lines).
 
     value (for numbers low_value, high_value too), rows, labelled, wrong, confidence, accuracy with low and high
@@ -111,7 +116,8 @@ def by_slice(store: Store, column: str, rows: Filter | None = None) -> pd.DataFr
     return _with_lift(with_accuracy(found)).head(MOST_VALUES)
 
 
-def timeline(store: Store, rows: Filter | None = None, bucket: Literal["day", "hour"] = "day") -> pd.DataFrame:
+@of_one_state
+def timeline(store: State, rows: Filter | None = None, bucket: Literal["day", "hour"] = "day") -> pd.DataFrame:
     """Return one line per day or hour (UTC) that has rows.
 
     bucket (NaT, last: rows without a time), rows, labelled, wrong, confidence, accuracy with low and high, release (all
@@ -133,7 +139,8 @@ def timeline(store: Store, rows: Filter | None = None, bucket: Literal["day", "h
     return with_accuracy(found)
 
 
-def calibration(store: Store, rows: Filter | None = None, bins: int = 15) -> Calibration:
+@of_one_state
+def calibration(store: State, rows: Filter | None = None, bins: int = 15) -> Calibration:
     """Return how far confidence is to be believed, in bins of equal mass; confidences .00025 apart may share one."""
     if not 1 <= bins <= 100:
         raise CallError(f"{bins} bins; allowed are 1 to 100")
@@ -159,19 +166,21 @@ def _of_equal_mass(steps: pd.DataFrame, bins: int) -> pd.DataFrame:
     return found.assign(confidence=found["confidence"] / found["rows"]).reset_index(drop=True)
 
 
-def found_rows(store: Store, rows: pd.DataFrame) -> tuple[Found, ...]:
+def found_rows(store: Source, rows: pd.DataFrame) -> tuple[Found, ...]:
     """Return the rows of a page as they were logged."""
     return tuple(_found(store, entry) for entry in rows.to_dict("records"))
 
 
-def row(store: Store, identity: str) -> tuple[Found, ...]:
+@of_one_state
+def row(store: State, identity: str) -> tuple[Found, ...]:
     """Return all answered rows of a record, one per run and strategy; empty if the log has none."""
     out = Words()
     sql = f"SELECT part, place FROM answered WHERE id = {out.bind(identity)} ORDER BY part, place LIMIT {MOST_ROWS}"
     return found_rows(store, _at(store, store.ask(sql, out.values)))
 
 
-def rows_of(store: Store, ids: Sequence[str], strategy: str | None = None) -> tuple[Found, ...]:
+@of_one_state
+def rows_of(store: State, ids: Sequence[str], strategy: str | None = None) -> tuple[Found, ...]:
     """Return one answered row of each of at most 1,000 records, in the order given; without those the log lacks.
 
     strategy: whose answer; None is any.
@@ -187,7 +196,8 @@ def rows_of(store: Store, ids: Sequence[str], strategy: str | None = None) -> tu
     return tuple(found[one] for one in dict.fromkeys(ids) if one in found)
 
 
-def error_page(store: Store, rows: Filter | None = None, offset: int = 0, limit: int = 50) -> pd.DataFrame:
+@of_one_state
+def error_page(store: State, rows: Filter | None = None, offset: int = 0, limit: int = 50) -> pd.DataFrame:
     """Return rows that gave no answer, newest first, by the strategy, release and time of a filter alone."""
     if offset < 0 or not 0 < limit <= MOST_ROWS:
         raise CallError(f"offset {offset}, limit {limit}; allowed are offsets from 0 and limits of 1 to {MOST_ROWS:,}")
@@ -196,13 +206,14 @@ def error_page(store: Store, rows: Filter | None = None, offset: int = 0, limit:
     return store.ask(f"SELECT * EXCLUDE (part, place) FROM errors {out.where} {order}", out.values)
 
 
-def error_codes(store: Store, rows: Filter | None = None) -> pd.DataFrame:
+@of_one_state
+def error_codes(store: State, rows: Filter | None = None) -> pd.DataFrame:
     """Return code and rows of what gave no answer, most first, by the strategy, release and time of a filter alone."""
     out = _error_words(rows or Filter())
     return store.ask(f"SELECT code, count(*) AS rows FROM errors {out.where} GROUP BY 1 ORDER BY 2 DESC, 1", out.values)
 
 
-def _at(store: Store, places: pd.DataFrame) -> pd.DataFrame:
+def _at(store: State, places: pd.DataFrame) -> pd.DataFrame:
     """Return all columns of the rows at these places, in this order, with the name of their run."""
     found = [store.ask("SELECT * FROM answered WHERE false")]
     groups = list(places.groupby("part", sort=False)["place"])
@@ -233,7 +244,7 @@ def _error_words(rows: Filter) -> Words:
     return out
 
 
-def _edges(store: Store, column: str, out: Words, bins: int) -> Sequence[float]:
+def _edges(store: State, column: str, out: Words, bins: int) -> Sequence[float]:
     shares = ", ".join(f"{k / bins:.12g}" for k in range(1, bins))
     if not shares:
         return []
@@ -258,7 +269,7 @@ def _with_lift(found: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def _found(store: Store, entry: Mapping[Hashable, Any]) -> Found:
+def _found(store: Source, entry: Mapping[Hashable, Any]) -> Found:
     given: dict[str, Any] = {
         str(key): None if np.ndim(value) == 0 and pd.isna(value) else value for key, value in entry.items()
     }

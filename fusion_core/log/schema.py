@@ -20,6 +20,8 @@ import pyarrow as pa
 FORMAT = 1
 #: Rows of a finished part; smaller ones are compacted.
 FEWEST_ROWS, MOST_ROWS = 50_000, 250_000
+#: Bytes of a finished part, however few its rows, and about the most that are put together, which is done in memory.
+FEWEST_BYTES, MOST_BYTES = 32_000_000, 64_000_000
 #: Slice columns carry this before the name the record set gave them, so that none can shadow a column of ours.
 SLICE = "slice_"
 SLICE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")

@@ -11,6 +11,7 @@ from fusion_core.errors import CallError, RecordError
 from fusion_core.log.columns import Columns, number_in
 from fusion_core.log.entries import slice_kinds
 from fusion_core.log.schema import SliceKind
+from fusion_core.log.shares import check_confidence, check_shares
 from fusion_core.reading.cells import words
 from fusion_core.reading.metadata import Row
 from fusion_core.reading.rows import is_empty
@@ -18,8 +19,6 @@ from fusion_core.reading.texts import quoted
 from fusion_core.types import MODALITIES
 
 MOST_CLASSES = 10_000
-#: How far above 1 a probability may lie that was rounded on its way.
-ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
@@ -35,28 +34,26 @@ class Survey:
     def probabilities(self, row: Row) -> tuple[float, ...] | None:
         """Return a row's probabilities in the order of the classes, None where it has none.
 
-        Raises RecordError `metadata_damaged` unless there is one from 0 to 1 for each class.
+        Raises RecordError `metadata_damaged` unless there is one from 0 to 1 for each class and they sum to 1.
         """
         given = shares_of(row, self.columns)
         if given is None:
             return None
         if isinstance(given, Mapping):
             given = [given.get(name, 0.0) for name in self.classes]
-        if len(given) != len(self.classes):
-            raise RecordError(f"has {len(given)} probabilities for {len(self.classes)} classes", "metadata_damaged")
-        if not all(0.0 <= p <= 1.0 + ROUNDING for p in given):
-            raise RecordError("has a probability that is not from 0 to 1", "metadata_damaged")
+        check_shares(given, len(self.classes))
         return tuple(given)
 
     def confidence(self, row: Row, prediction: str, probabilities: Sequence[float] | None) -> float:
         """Return the confidence a row states, else its prediction's probability, else NaN.
 
-        Raises RecordError when it states no number, or predicts no class.
+        Raises RecordError when it states no number from 0 to 1, or predicts no class.
         """
         stated = self.columns.number(row, "confidence")
         if prediction not in self.classes:
             raise RecordError(f"predicts {quoted(prediction, 40)}, which is none of the classes", "metadata_damaged")
         if stated is not None:
+            check_confidence(stated)
             return stated
         return math.nan if probabilities is None else probabilities[self.classes.index(prediction)]
 

@@ -6,6 +6,8 @@ only then old parts go.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,10 +21,10 @@ from fusion_core.errors import CallError, FusionError
 from fusion_core.log import manifest
 from fusion_core.log.diagnosed import forget
 from fusion_core.log.durable import sync_folder
-from fusion_core.log.kept import media_path
+from fusion_core.log.kept import drop_media, dropping_media
 from fusion_core.log.parts import Damaged, live_parts, next_number, orphans, place_part
 from fusion_core.log.runs import read_run, run_folder, runs
-from fusion_core.log.schema import FEWEST_ROWS, MOST_ROWS, Part, PartKind
+from fusion_core.log.schema import FEWEST_BYTES, FEWEST_ROWS, MOST_BYTES, MOST_ROWS, Part, PartKind
 from fusion_core.log.tables import naive
 from fusion_core.reading.paths import open_regular
 
@@ -42,19 +44,26 @@ class Kept:
     notes: tuple[str, ...] = ()
 
 
-def compact(log: Path, run: str) -> Kept:
-    """Put parts of fewer than 50,000 rows together, in their order, to parts of at most 250,000, and sweep up.
+def compact(log: Path, run: str, grace: float = 0.0) -> Kept:
+    """Put parts of fewer than 50,000 rows and 32 MB together, in their order, to parts of at most 250,000; sweep up.
 
-    Raises CallError for a run that is not there, `resource_exhausted` on a full disk with the log as it was.
+    grace: seconds that the files of the old parts stay for whoever is reading them, until the next upkeep. Raises
+    CallError for a run that is not there, `resource_exhausted` on a full disk with the log as it was.
     """
     folder = _folder(log, run)
     before = len(live_parts(folder).live)
     for kind in KINDS:
-        while _merge(folder, kind):
+        while _merge(folder, kind, keep=grace > 0):
             pass  # writers get their turn between two merges
     with manifest.locked(folder):
-        _sweep(folder)
+        _sweep(folder, grace)
     return _kept(log, (run,), before, 0, ())
+
+
+def small_parts(log: Path, run: str) -> int:
+    """Return how many parts of a run `compact` would put together, by its manifest alone."""
+    found = manifest.read(run_folder(log, run)).parts
+    return sum(_is_small(part) for part in found)
 
 
 def retain(log: Path, run: str, before: datetime) -> Kept:
@@ -66,14 +75,14 @@ def retain(log: Path, run: str, before: datetime) -> Kept:
     return _without(log, (run,), "timestamp", lambda times: pc.less(times, moment))
 
 
-def erase(log: Path, identity: str) -> Kept:
-    """Drop one record's rows from every run, and its media if no other row of the log names them.
+def erase(log: Path, *identities: str) -> Kept:
+    """Drop the rows of records from every run, and their media if no other row of the log names them.
 
-    Parts that are damaged cannot be searched: they are named in the result, and may still hold the record.
+    Parts that are damaged cannot be searched: they are named in the result, and may still hold the records.
     Raises as `compact`.
     """
-    wanted = pa.scalar(identity, pa.string())
-    return _without(log, runs(log), "id", lambda ids: pc.equal(ids, wanted))
+    wanted = pa.array(identities, pa.string())
+    return _without(log, runs(log), "id", lambda ids: pc.is_in(ids, wanted))
 
 
 def _without(log: Path, names: Sequence[str], column: str, goes: Callable[[pa.ChunkedArray], pa.ChunkedArray]) -> Kept:
@@ -95,7 +104,7 @@ def _without(log: Path, names: Sequence[str], column: str, goes: Callable[[pa.Ch
                 _swap(folder, (part,), table.filter(pc.invert(mask)))
             forget(folder, gone)
             _sweep(folder)
-    return _kept(log, names, before, removed, _drop_media(log, media))
+    return _kept(log, names, before, removed, *_drop_media(log, media))
 
 
 def read_part(folder: Path, part: Part, columns: Sequence[str] | None = None) -> pa.Table:
@@ -107,20 +116,26 @@ def read_part(folder: Path, part: Part, columns: Sequence[str] | None = None) ->
         raise CallError(f"{part.file} of run {folder.name} cannot be read: {error}") from error
 
 
-def _merge(folder: Path, kind: PartKind) -> bool:
+def _merge(folder: Path, kind: PartKind, keep: bool) -> bool:
     """Merge the first parts that fit together; False once none are left."""
     with manifest.locked(folder):
-        group = next(_groups([p for p in live_parts(folder).of(kind) if p.rows < FEWEST_ROWS]), None)
+        group = next(_groups([p for p in live_parts(folder).of(kind) if _is_small(p)]), None)
         if group is None:
             return False
-        _swap(folder, group, pa.concat_tables([read_part(folder, p) for p in group], promote_options="default"))
+        table = pa.concat_tables([read_part(folder, p) for p in group], promote_options="default")
+        _swap(folder, group, table, keep)
         return True
+
+
+def _is_small(part: Part) -> bool:
+    return part.rows < FEWEST_ROWS and part.bytes < FEWEST_BYTES
 
 
 def _groups(small: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
     group: list[Part] = []
     for part in small:
-        if sum(p.rows for p in group) + part.rows > MOST_ROWS:
+        together = [*group, part]
+        if sum(p.rows for p in together) > MOST_ROWS or sum(p.bytes for p in together) > MOST_BYTES:
             yield tuple(group)
             group = []
         group.append(part)
@@ -128,8 +143,8 @@ def _groups(small: Sequence[Part]) -> Iterator[tuple[Part, ...]]:
         yield tuple(group)
 
 
-def _swap(folder: Path, old: Sequence[Part], table: pa.Table) -> None:
-    """Put a table in the place of parts of one kind. Call with the run `locked`."""
+def _swap(folder: Path, old: Sequence[Part], table: pa.Table, keep: bool = False) -> None:
+    """Put a table in the place of parts of one kind; `keep` leaves their files. Call with the run `locked`."""
     kind = old[0].kind
     new = [place_part(folder, kind, table, next_number(folder, kind))] if table.num_rows else []
     listed = manifest.read(folder)
@@ -137,14 +152,22 @@ def _swap(folder: Path, old: Sequence[Part], table: pa.Table) -> None:
     lines = [*listed.parts[:at], *new, *listed.parts[at:]]
     manifest.rewrite(folder, [part for part in lines if part not in old], listed.damaged)
     for part in old:
-        (folder / part.file).unlink(missing_ok=True)
+        if keep:
+            os.utime(folder / part.file)  # from now on it is not live: see `_sweep`
+        else:
+            (folder / part.file).unlink(missing_ok=True)
     sync_folder(folder / kind)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what killed writers left, which may hold rows that are to be gone. Call with the run `locked`."""
+def _sweep(folder: Path, grace: float = 0.0) -> None:
+    """Remove what killed writers and merges left, which may hold rows that are to be gone. Call with the run `locked`.
+
+    grace: seconds for which files stay after they were last live.
+    """
+    now = time.time()
     for name in orphans(folder):
-        (folder / name).unlink(missing_ok=True)
+        if not grace or now - (folder / name).stat().st_mtime > grace:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _media(table: pa.Table) -> set[str]:
@@ -152,20 +175,28 @@ def _media(table: pa.Table) -> set[str]:
     return {value for name in present for value in pc.unique(table[name]).to_pylist() if value is not None}
 
 
-def _drop_media(log: Path, media: set[str]) -> tuple[str, ...]:
+def _drop_media(log: Path, media: set[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Drop those of the media that no row names; return them, and notes on those that must wait."""
+    if not media:
+        return (), ()
+    gone, left = list[str](), list[str]()
+    with dropping_media(log):
+        for name in sorted(media - _named(log)):
+            try:
+                (gone if drop_media(log, name) else left).append(name)
+            except (FusionError, FileNotFoundError):
+                continue  # a name that no media of a log can have, or media that went before
+    return tuple(gone), tuple(f"{name} was kept within the last hour and stays" for name in left)
+
+
+def _named(log: Path) -> set[str]:
+    named = set[str]()
     for name in runs(log):
         folder = _folder(log, name)
-        for part in live_parts(folder).of("parts"):
-            if media:
-                media = media - _media(read_part(folder, part, MEDIA))
-    gone = []
-    for name in sorted(media):
-        try:
-            media_path(log, name).unlink()
-            gone.append(name)
-        except (FusionError, FileNotFoundError):
-            continue  # a name that no media of a log can have, or media that went before
-    return tuple(gone)
+        with manifest.locked(folder):  # its parts are not merged away meanwhile
+            for part in live_parts(folder).of("parts"):
+                named |= _media(read_part(folder, part, MEDIA))
+    return named
 
 
 def _folder(log: Path, run: str) -> Path:
@@ -173,8 +204,10 @@ def _folder(log: Path, run: str) -> Path:
     return run_folder(log, run)
 
 
-def _kept(log: Path, names: Sequence[str], before: int, removed: int, media: tuple[str, ...]) -> Kept:
+def _kept(
+    log: Path, names: Sequence[str], before: int, removed: int, media: tuple[str, ...], more: tuple[str, ...] = ()
+) -> Kept:
     found = [(name, live_parts(_folder(log, name))) for name in names]
     damaged = tuple((name, one) for name, parts in found for one in parts.damaged)
-    notes = tuple(f"run {name}: {note}" for name, parts in found for note in parts.notes)
+    notes = (*more, *(f"run {name}: {note}" for name, parts in found for note in parts.notes))
     return Kept(before, sum(len(parts.live) for _, parts in found), removed, media, damaged, notes)

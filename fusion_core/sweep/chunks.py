@@ -12,6 +12,7 @@ from fusion_core.answers import Answer, answer_rows
 from fusion_core.errors import RecordError
 from fusion_core.log.commit import commit
 from fusion_core.log.entries import columns_of, flag_names, keep_by_content, slice_cells
+from fusion_core.log.kept import naming_media
 from fusion_core.log.parts import errors_table, rows_table
 from fusion_core.log.schema import Logged, LoggedError, Run
 from fusion_core.model import FusedModel
@@ -64,16 +65,17 @@ class ChunkWriter:
         found = dict(self._answer(task, announce))
         answered: list[Logged] = []
         errors: list[LoggedError] = []
-        for place in places:
-            row = self.rows[place]
-            for end in found[place]:
-                if isinstance(end, Failure):
-                    errors.append(_error(row, end))
-                else:
-                    self._add(end, answered, errors)
-        # Errors come last: a chunk is done when its errors are there, or answers for every row of it.
-        if answered:
-            commit(self.plan.folder, "parts", rows_table(answered, self.run), task.number)
+        with naming_media(self.plan.log):
+            for place in places:
+                row = self.rows[place]
+                for end in found[place]:
+                    if isinstance(end, Failure):
+                        errors.append(_error(row, end))
+                    else:
+                        self._add(end, answered, errors)
+            # Errors come last: a chunk is done when its errors are there, or answers for every row of it.
+            if answered:
+                commit(self.plan.folder, "parts", rows_table(answered, self.run), task.number)
         if errors:
             commit(self.plan.folder, "errors", errors_table(errors), task.number)
 

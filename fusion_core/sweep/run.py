@@ -36,12 +36,17 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Swept:
-    """A finished sweep: rows of the record set, answers and errors of the run in the log, and this call's seconds."""
+    """A finished sweep and this call's seconds.
+
+    rows: those of the record set. ok, error: records of the run in the log with an answer by every strategy, and those
+    with an error of any; rows = ok + error. answers: one per record and strategy.
+    """
 
     run: str
     rows: int
     ok: int
     error: int
+    answers: int
     seconds: float
 
 
@@ -120,8 +125,20 @@ def _ends(plan: Plan, parts: Parts) -> int:
 
 def _swept(plan: Plan, rows: RecordSet, seconds: float) -> Swept:
     parts = live_parts(plan.folder)
-    ok, error = (sum(part.rows for part in parts.of(kind)) for kind in ("parts", "errors"))
-    return Swept(plan.run, len(rows), ok, error, round(seconds, 3))
+    answered = {id for part in parts.of("parts") for id in _ids(plan.folder / part.file)}
+    failed, unread = set[str](), 0
+    for part in parts.of("errors"):
+        found = pq.read_table(plan.folder / part.file, columns=["id", "strategy"])
+        whole = found["strategy"].is_null()
+        unread += int(pc.sum(whole).as_py() or 0)  # by rows, as a record refused for its id has another one's
+        failed |= set(found["id"].filter(pc.invert(whole)).to_pylist())
+    answers = sum(part.rows for part in parts.of("parts"))
+    return Swept(plan.run, len(rows), len(answered - failed), unread + len(failed), answers, round(seconds, 3))
+
+
+def _ids(file: Path) -> list[str]:
+    ids: list[str] = pq.read_table(file, columns=["id"])["id"].unique().to_pylist()
+    return ids
 
 
 class _Pace:

@@ -14,8 +14,10 @@ from streamlit.testing.v1 import AppTest
 from dashboard.views.asked import Asked
 from dashboard.views.triage import Head, finding_caption, finding_title, first_days, head_html, slice_table
 from fusion_core.log.asking import Filter
+from fusion_core.log.parts import create_run, rows_table, write_part
 from fusion_core.log.queries import count
 from fusion_core.log.runs import run_folder
+from fusion_core.log.schema import Logged, Run
 from fusion_core.log.store import Store
 from tests.conftest import ROOT, SAMPLES
 from tests.dashboard.small_log import BLANK, is_blank, make_log
@@ -147,6 +149,20 @@ def test_a_damaged_diagnosis_is_named_and_the_rest_goes_on(monkeypatch, log, tmp
     assert not app.exception
     assert "damaged" in said(app)
     assert len(table(app)) == 25
+
+
+def test_a_log_whose_slices_are_named_like_columns_of_ours_opens(monkeypatch, tmp_path):
+    run = Run("service", ("no", "yes"), ("text",), {"label": "text", "present": "text", "shop": "text"}, "recorder")
+    rows = [
+        Logged(f"r{k}", "gated", "yes", 0.5, label=("no", "yes")[k % 2], slices=dict.fromkeys(run.slices, f"s{k % 3}"))
+        for k in range(12)
+    ]
+    write_part(create_run(tmp_path, run), "parts", rows_table(rows, run), 0)
+    app = opened(monkeypatch, tmp_path)
+    assert not app.exception
+    assert "6 failures" in said(app)
+    offered = [str(box.key).split()[1] for box in app.selectbox if str(box.key).startswith("where ")]
+    assert offered == ["label", "shop"]
 
 
 def test_an_address_of_nonsense_is_no_trouble(monkeypatch, log):

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,14 +16,16 @@ from fusion_core.diagnose.failures import FEWEST, failure_map
 from fusion_core.errors import CallError
 from fusion_core.log.asking import Filter
 from fusion_core.log.caused import by_cause, cause_timeline, causes_of, failure_points
-from fusion_core.log.diagnosed import CAUSES, causes_path, load_diagnosis, save_diagnosis
+from fusion_core.log.diagnosed import CAUSES, Diagnosed, causes_path, load_diagnosis, save_diagnosis
 from fusion_core.log.kept import media_path
+from fusion_core.log.parts import create_run, rows_table, write_part
 from fusion_core.log.queries import count, page
 from fusion_core.log.runs import run_folder
+from fusion_core.log.schema import Logged, Run
 from fusion_core.log.store import Store
 from fusion_core.log.upkeep import erase
 from tests.conftest import SAMPLES
-from tests.dashboard.small_log import BLANK, make_log
+from tests.dashboard.small_log import BLANK, START, make_log
 
 BUNDLE = str(SAMPLES / "bundles" / "feedback")
 ROWS = 12
@@ -84,6 +87,29 @@ def test_questions_about_causes(small):
         assert set(points["cluster"]) <= {0, 1}
         with pytest.raises(CallError, match="allowed are day and hour"):
             cause_timeline(store, None, "week")
+
+
+def test_a_record_that_was_answered_and_diagnosed_twice_is_counted_as_often_as_it_was_answered(tmp_path):
+    run = Run("served", ("no", "yes"), ("text",), {}, "recorder")
+    folder = create_run(tmp_path, run)
+    names = ["dup", "dup", "one", *(f"r{k}" for k in range(8))]
+    rows = [Logged(name, s, "yes", 0.5, timestamp=START, label="no") for name in names for s in ("late", "early")]
+    write_part(folder, "parts", rows_table(rows, run), 0)
+    said = [("none none", 0.9), ("image missing", 0.4), ("image missing", 0.8)]
+    causes = [
+        {"id": name, "strategy": "late", "cause": cause, "score": score, "rule": "", "said": "", "x": k, "y": 0.0}
+        for k, (name, (cause, score)) in enumerate(zip(names, said, strict=False))
+    ]
+    found = Diagnosed("served", "late", "m", 3, 0, ())
+    save_diagnosis(folder, pa.Table.from_pylist([{**c, "cluster": 0} for c in causes], schema=CAUSES), found)
+    with Store(tmp_path, "served") as store:
+        for asked in (Filter(), Filter(strategy="late"), Filter(cause="any"), Filter(cause="none none")):
+            assert by_cause(store, asked)["rows"].sum() == count(store, asked)
+            assert cause_timeline(store, asked)["rows"].sum() == count(store, asked)
+        late = by_cause(store, Filter(strategy="late"))
+        assert dict(zip(late["cause"], late["rows"], strict=True)) == {"not diagnosed": 8, "image missing": 3}
+        assert failure_points(store)["id"].tolist() == ["dup", "dup", "one"]
+        assert causes_of(store, ["dup", "one"])["cause"].tolist() == ["image missing"] * 2
 
 
 def test_a_damaged_diagnosis_is_refused_and_named(small):

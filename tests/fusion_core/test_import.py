@@ -11,9 +11,12 @@ import pytest
 
 from fusion_core.cli import main
 from fusion_core.errors import CallError
+from fusion_core.log.asking import Filter
 from fusion_core.log.commit import commit
 from fusion_core.log.imports import import_log
 from fusion_core.log.parts import live_parts, media_path, read_run, run_folder, runs
+from fusion_core.log.queries import count
+from fusion_core.log.store import Store
 from fusion_core.log.upkeep import erase
 from tests.fusion_core.sweeping import table_of
 
@@ -23,7 +26,7 @@ LINES = (
     "007,yes,yes,2024-05-01T12:00:00+02:00,0.25,0.75,de,3",
     "008,no,yes,1714557600,0.9,0.1,en,4",
     "009,yes,,1714557600500,,,,",
-    "010,no,no,long ago,0.5,0.2,en,7",
+    "010,no,no,long ago,0.7,0.3,en,7",
 )
 MAPPING = {"id": "request_id", "prediction": "pred_label", "label": "truth", "timestamp": "ts"}
 
@@ -140,6 +143,22 @@ def test_every_row_ends_as_an_answer_or_an_error(tmp_path, log):
     assert "line 6" in errors_of(log)[0]["message"]
 
 
+@pytest.mark.parametrize(("confidence", "fits"), [(0, True), (1.0005, True), (93, False), (-0.5, False), (1e30, False)])
+def test_a_confidence_outside_0_to_1_is_damage(tmp_path, log, confidence, fits):
+    done = import_log(jsonl(tmp_path, {"id": 1, "prediction": "a", "confidence": confidence}), log)
+    assert (done.ok, done.error) == (fits, not fits)
+    assert [e["code"] for e in errors_of(log)] == ["metadata_damaged"] * (not fits)
+
+
+@pytest.mark.parametrize(("shares", "fits"), [((0.333, 0.66), True), ((0.5, 0.2), False), ((0.9, 0.9), False)])
+def test_probabilities_that_do_not_sum_to_1_are_damage(tmp_path, log, shares, fits):
+    done = import_log(
+        jsonl(tmp_path, {"id": 1, "prediction": "a", "probabilities": dict(zip("ab", shares, strict=True))}), log
+    )
+    assert (done.ok, done.error) == (fits, not fits)
+    assert fits or "sum to" in errors_of(log)[0]["message"]
+
+
 def test_a_missing_column_is_refused_with_the_columns_there_are(tmp_path, log):
     file = csv(tmp_path, *LINES)
     with pytest.raises(CallError, match=r"no column for id and prediction; it has 'request_id', 'pred_label', 'truth'"):
@@ -203,6 +222,15 @@ def test_odd_column_names_and_strategies_of_the_file(tmp_path, log):
     assert rows_of(log, "odd")[0]["slice_t"] == "[1]"
 
 
+def test_a_column_named_like_one_of_ours_is_a_slice_of_another_name(tmp_path, log):
+    file = csv(tmp_path, "1,yes,yes,old,shop", "2,no,yes,new,web", header="id,prediction,truth,label,Present")
+    import_log(file, log, mapping={"label": "truth"})
+    assert dict(read_run(log, "served").slices) == {"label_2": "text", "Present_2": "text"}
+    with Store(log, "served") as store:
+        assert count(store, Filter(label="yes", slices={"label_2": "new"})) == 1
+        assert count(store, Filter(present=(), slices={"Present_2": "web"})) == 1
+
+
 def test_parquet_times_and_numbers(tmp_path, log):
     rows = [{"id": 5, "prediction": 1, "timestamp": datetime(2024, 1, 2, tzinfo=UTC), "latency_ms": 4, "release": 2.5}]
     import_log(parquet(tmp_path, *rows), log)
@@ -218,5 +246,7 @@ def test_the_command(tmp_path, log, capsys):
     assert main([*call, *pairs]) == 3
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (line["kind"], line["run"], line["rows"], line["ok"], line["error"]) == ("import", "mine", 5, 4, 1)
+    several = ["--map", *(f"{ours}={theirs}" for ours, theirs in MAPPING.items())]
+    assert main([*call, *several]) == 3
     assert main([*call, "--map", "id"]) == 2
     assert "--map" in capsys.readouterr().err

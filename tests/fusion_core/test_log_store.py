@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -12,7 +14,8 @@ import pytest
 
 from fusion_core.errors import CallError
 from fusion_core.intervals import wilson
-from fusion_core.log import store as store_module
+from fusion_core.log import opening
+from fusion_core.log.opening import locked_down
 from fusion_core.log.parts import create_run, errors_table, rows_table, write_part
 from fusion_core.log.queries import (
     BETWEEN_RELEASES,
@@ -24,13 +27,14 @@ from fusion_core.log.queries import (
     count,
     error_codes,
     error_page,
+    found_rows,
     page,
     row,
     rows_of,
     timeline,
 )
 from fusion_core.log.schema import Logged, LoggedError, Run
-from fusion_core.log.store import Store, locked_down
+from fusion_core.log.store import Store
 
 CLASSES = ("bad", "fair", "good")
 RUN = Run("a", CLASSES, ("text", "image"), {"language": "text", "age": "number"}, "sweep")
@@ -302,8 +306,8 @@ def test_a_question_that_takes_too_long_is_stopped(log):
 
 
 def test_a_question_that_needs_too_much_memory_is_stopped(log, monkeypatch):
-    monkeypatch.setattr(store_module, "MEMORY", "40MB")
-    monkeypatch.setattr(store_module, "SPILL", "1MB")
+    monkeypatch.setattr(opening, "MEMORY", "40MB")
+    monkeypatch.setattr(opening, "SPILL", "1MB")
     with Store(log, "a") as store, pytest.raises(CallError, match="more memory") as caught:
         store.ask("SELECT list(range::VARCHAR || 'padding padding padding') FROM range(3000000)")
     assert caught.value.code == "resource_exhausted"
@@ -351,3 +355,71 @@ def test_the_database_is_locked_down(tmp_path, sql):
         database.execute(sql.format(outside=outside, folder=folder))
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "spill") == ["log", "secret.csv"]
     assert len(frame) == 1
+
+
+def test_questions_and_refreshes_of_many_threads_do_not_disturb_each_other(tmp_path, rows):
+    folder = create_run(tmp_path, RUN)
+    write_part(folder, "parts", rows_table(rows[:20], RUN), 0)
+    failed, seen, over = [], [], threading.Event()
+
+    def ask(store):
+        while not over.is_set():
+            try:
+                found = page(store, order=Order("id"), limit=1_000)
+                texts = [r.logged.text for r in found_rows(store, found)]
+                seen.append(len(texts))
+                assert len(texts) % 20 == 0
+                assert set(texts) == {r.text for r in rows[: len(texts)]}
+            except Exception as error:
+                failed.append(error)
+                return
+
+    with Store(tmp_path, "a") as store:
+        threads = [threading.Thread(target=ask, args=(store,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for part in range(1, 12):
+            write_part(folder, "parts", rows_table(rows[part * 20 : part * 20 + 20], RUN), part)
+            assert store.refresh()
+        over.set()
+        for thread in threads:
+            thread.join()
+        assert not failed
+        assert seen
+        assert count(store) == 240
+
+
+def test_a_question_in_several_steps_sees_one_state(tmp_path, rows):
+    folder = create_run(tmp_path, RUN)
+    write_part(folder, "parts", rows_table(rows[:2], RUN), 0)
+    with Store(tmp_path, "a") as store:
+        with store.still() as still:
+            write_part(folder, "parts", rows_table(rows[2:50], RUN), 1)
+            assert store.refresh()
+            assert (count(still), count(store)) == (2, 50)
+            assert len(page(still)) == 2
+        with pytest.raises(CallError):
+            still.ask("SELECT 1")  # its last user left
+        assert count(store) == 50
+    with pytest.raises(CallError, match="closed"):
+        count(store)
+
+
+def test_a_refresh_that_fails_leaves_the_store_as_it_was_and_is_tried_again(tmp_path, rows, monkeypatch):
+    folder = create_run(tmp_path, RUN)
+    write_part(folder, "parts", rows_table(rows[:2], RUN), 0)
+    with Store(tmp_path, "a") as store:
+        write_part(folder, "parts", rows_table(rows[2:4], RUN), 1)
+        with monkeypatch.context() as broken:
+            broken.setattr(opening, "_newest", lambda path: os.stat("/nowhere").st_size)
+            with pytest.raises(CallError):
+                store.refresh()
+        assert count(store) == 2
+        assert store.refresh()
+        assert count(store) == 4
+
+
+def test_what_the_database_says_is_a_call_error(store):
+    for sql in ("SELECT nothing FROM answered", "SELECT * FROM nowhere", "no words"):
+        with pytest.raises(CallError):
+            store.ask(sql)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
+import threading
 from datetime import datetime, timedelta
 
 import pyarrow.parquet as pq
 import pytest
 
+from fusion_core.capture import Recorder, sink
+from fusion_core.cli import main
 from fusion_core.errors import CallError
+from fusion_core.log import kept, upkeep
 from fusion_core.log.manifest import MANIFEST
 from fusion_core.log.parts import (
     create_run,
@@ -126,6 +132,44 @@ def test_erasing_takes_media_that_no_other_row_names(log):
     assert erase(log, "z").media_removed == (shared,)
 
 
+def test_media_that_are_kept_again_while_their_last_row_is_erased_stay(tmp_path, monkeypatch):
+    """The recorder has found the picture kept, and has not named it yet, when the only row that did is erased."""
+    with Recorder(tmp_path, ("no", "yes")) as recorder:
+        recorder.record(id="first", prediction="yes", image=b"picture")
+    erasing = threading.Thread(target=erase, args=(tmp_path, "first"))
+    place = sink.write_part
+
+    def write(folder, kind, *more):
+        erasing.start()
+        erasing.join(1.0)  # time enough to drop the picture, were it not for the lock
+        return place(folder, kind, *more)
+
+    monkeypatch.setattr(sink, "write_part", write)
+    with Recorder(tmp_path, ("no", "yes")) as recorder:
+        recorder.record(id="second", prediction="yes", image=b"picture")
+    erasing.join()
+    with Store(tmp_path) as store:
+        assert row(store, "first") == ()
+        (found,) = row(store, "second")
+    assert media_path(tmp_path, found.logged.image).read_bytes() == b"picture"
+    monkeypatch.undo()
+    assert erase(tmp_path, "second").media_removed == (found.logged.image,)
+
+
+def test_without_locks_media_that_were_just_kept_are_not_dropped(log, monkeypatch):
+    monkeypatch.setattr(kept, "fcntl", None)
+    names = [keep_media(log, data, "png") for data in (b"old", b"kept again")]
+    for name in names:
+        os.utime(media_path(log, name), (1, 1))
+    keep_media(log, b"kept again", "png")
+    rows = [Logged("x", "late", "yes", 0.5, image=name) for name in names]
+    write_part(log / "runs/a", "parts", rows_table(rows, RUN), 10)
+    done = erase(log, "x")
+    assert done.media_removed == (names[0],)
+    assert done.notes == (f"{names[1]} was kept within the last hour and stays",)
+    assert media_path(log, names[1]).exists()
+
+
 def test_what_a_killed_writer_left_goes_with_the_next_upkeep(log):
     parts = log / "runs/a/parts"
     shutil.copy(parts / "part-00000.parquet", parts / "part-00077.parquet")
@@ -150,6 +194,54 @@ def test_upkeep_of_a_run_that_is_not_there_is_refused(log):
             call()
 
 
+def test_parts_of_many_bytes_are_finished_however_few_their_rows(log, monkeypatch):
+    size = max(p.bytes for p in live_parts(log / "runs/a").of("parts"))
+    monkeypatch.setattr(upkeep, "FEWEST_BYTES", size + 1)
+    monkeypatch.setattr(upkeep, "MOST_BYTES", 2 * (size + 1))
+    before = ids(log, "a")
+    assert 1 < compact(log, "a").parts_after < 12
+    assert ids(log, "a") == before
+
+
+def test_the_command_compacts_retains_and_erases(log, capsys):
+    def keep(*flags):
+        code = main(["keep", "--log", str(log), *flags])
+        out = capsys.readouterr().out
+        return code, json.loads(out) if out else None
+
+    code, line = keep("--compact")
+    assert (code, line["kind"], line["done"], line["runs"]) == (0, "keep", "compact", ["a", "b"])
+    assert (line["parts_before"], line["parts_after"], line["rows_removed"]) == (24, 4, 0)
+    write_part(log / "runs/a", "parts", rows_table([Logged("x", "late", "yes", 0.5, image=None)], RUN), 20)
+    code, line = keep("--erase", "r1", "r2", "nobody")
+    assert (code, line["done"], line["rows_removed"], line["media_removed"]) == (0, "erase", 6, 0)
+    assert ids(log, "b") == [f"r{k}" for k in range(100) if k not in (1, 2)]
+    code, line = keep("--run", "a", "--retain", str((datetime.now() - DAY).days - 2))
+    assert (code, line["done"], line["runs"], ids(log, "b")[0]) == (0, "retain", ["a"], "r0")
+    assert 0 < len(ids(log, "a")) < 60
+    path = next((log / "runs/b/parts").iterdir())
+    path.write_bytes(path.read_bytes()[:-1])
+    code, line = keep("--erase", "r5")
+    assert code == 3
+    assert path.name in line["damaged"][0]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [[], ["--compact", "--retain", "3"], ["--retain", "0"], ["--retain", "nan"], ["--run", "a", "--erase", "x"],
+     ["--run", "none", "--compact"], ["--run", "../a", "--compact"]],
+)  # fmt: skip
+def test_the_command_refuses_what_is_unclear(log, flags):
+    assert main(["keep", "--log", str(log), *flags]) == 2
+    assert len(ids(log, "a")) == 100
+
+
+def test_the_command_refuses_a_log_that_is_not_there(tmp_path, capsys):
+    assert main(["keep", "--log", str(tmp_path / "none"), "--erase", "x"]) == 2
+    assert "has no run" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
@@ -160,14 +252,14 @@ log = Path(sys.argv[1])
 run, folder = Run("a", ("no", "yes"), ("text",), {}, "recorder"), log / "runs/a"
 rng = random.Random(5)
 written = 100
-for _ in range(10):
+for turn in range(10):
     for _ in range(3):
         rows = [Logged(f"r{k}", "late", "yes", 0.5) for k in range(written, written + 10)]
         write_part(folder, "parts", rows_table(rows, run), next_number(folder, "parts"))
         written += 10
     child = os.fork()
     if not child:
-        compact(log, "a")
+        compact(log, "a", grace=600.0 * (turn % 2))  # as an operator does, and as a recorder does
         os._exit(0)
     time.sleep(rng.uniform(0.0, 0.04))
     os.kill(child, signal.SIGKILL)

@@ -11,12 +11,15 @@ import textwrap
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from fusion_core.capture import Entry, Recorder, lost_entries
+from fusion_core.capture import Entry, Recorder, lost_entries, sink
 from fusion_core.errors import CallError
 from fusion_core.log import parts as log_parts
 from fusion_core.log.parts import live_parts, read_run, run_folder, runs
+from fusion_core.log.queries import count, page
+from fusion_core.log.store import Store
 from tests.conftest import ROOT
 from tests.fusion_core.sweeping import table_of
 
@@ -131,6 +134,65 @@ def test_a_full_queue_drops_and_counts_and_does_not_wait(tmp_path, monkeypatch):
         assert (recorder.counts.recorded, recorder.counts.dropped) == (2, 1)
 
 
+def test_a_thousand_small_parts_end_as_few_and_lose_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda number: None)  # a thousand of them take most of the time
+    with Recorder(tmp_path, CLASSES, every=60, rows=5) as recorder:
+        fill(recorder, 5_000, image=b"one")
+        assert wait_for(lambda: recorder.counts.written == 5_000, 60)
+    assert recorder.last_failure == ""
+    assert len(live_parts(run_folder(tmp_path, "served")).live) <= sink.SMALL_PARTS + 1
+    assert sorted(ids(tmp_path)) == sorted(f"r{n}" for n in range(5_000))
+
+
+def test_a_question_goes_on_while_the_recorder_puts_parts_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(sink, "SMALL_PARTS", 3)
+    with Recorder(tmp_path, CLASSES, every=60, rows=2) as recorder:
+        fill(recorder, 4)
+        assert wait_for(lambda: recorder.counts.written == 4)
+        with Store(tmp_path) as store:
+            fill(recorder, 8, start=4)
+            assert wait_for(lambda: recorder.counts.written == 12)
+            assert wait_for(lambda: len(live_parts(run_folder(tmp_path, "served")).live) < 6)
+            assert page(store)["id"].tolist() == ["r3", "r2", "r1", "r0"]
+            assert store.refresh()
+            assert count(store) == 12
+
+
+LONG = "x" * 900
+
+
+@pytest.mark.parametrize(
+    ("given", "least"),
+    [
+        ({"slices": {f"s{k}": LONG for k in range(20)}}, 18_000),
+        ({"slices": {LONG + str(k): k for k in range(20)}}, 18_000),
+        ({"id": "x" * 20_000}, 20_000),
+        ({"flags": [LONG + str(k) for k in range(20)]}, 18_000),
+        ({"text": "\U0001f600" * 5_000}, 20_000),
+        ({"label": "x" * 20_000}, 20_000),
+        ({"probabilities": [0.5] * 1_000}, 24_000),
+        ({"probabilities": {LONG + str(k): 0.1 for k in range(20)}}, 18_000),
+    ],
+    ids=["slices", "names of slices", "id", "flags", "emoji", "label", "probabilities", "classes"],
+)
+def test_all_that_an_entry_holds_counts_towards_the_bytes_that_wait(tmp_path, given, least):
+    with Recorder(tmp_path, CLASSES, queue_bytes=60_000, every=60) as recorder:
+        for number in range(20):
+            recorder.record(**{"id": number, "prediction": "yes", **given})
+        counts = recorder.counts
+        assert 60_000 // (least + 8_000) <= counts.recorded <= 60_000 // least
+        assert counts.recorded + counts.dropped == 20
+    assert recorder._bytes == 0
+
+
+def test_a_slice_that_is_a_long_text_costs_its_entry_and_is_said(tmp_path):
+    with Recorder(tmp_path, CLASSES) as recorder:
+        fill(recorder, 1, slices={"page": "x" * 1_000})
+        fill(recorder, 1, start=1, slices={"page": "x" * 1_001})
+    assert (recorder.counts.written, recorder.counts.dropped) == (1, 1)
+    assert recorder.last_failure == "ValueError: a slice of 1,001 characters; at most 1,000 are kept"
+
+
 def test_redact_sees_every_entry_before_it_waits(tmp_path):
     def redact(entry: Entry) -> Entry | None:
         if entry.id == "r1":
@@ -157,6 +219,31 @@ def test_a_share_of_the_ids_is_recorded_and_the_same_everywhere(tmp_path):
     assert 500 < len(ids(tmp_path, "a")) < 700
 
 
+@pytest.mark.parametrize("redact", [None, lambda entry: entry])
+def test_what_the_caller_changes_afterwards_changes_nothing(tmp_path, redact):
+    with Recorder(tmp_path, CLASSES, every=60, redact=redact) as recorder:
+        shares, flags, picture, size = np.zeros(2, np.float32), ["one"], bytearray(PNG), np.array(3.0)
+        slices = {"size": size, "list": [1]}
+        for number in range(4):
+            shares[:] = [number / 4, 1 - number / 4]
+            more = {"probabilities": shares, "confidence": shares[1:].reshape(()), "flags": flags, "slices": slices}
+            recorder.record(id=number, prediction="yes", image=picture, audio=memoryview(picture), **more)
+            picture[-1] += 1
+            flags.append("another")
+            size += 1
+            slices["list"].append(number)
+    rows = table_of(tmp_path, "served").to_pylist()
+    assert [row["probabilities"] for row in rows] == [[k / 4, 1 - k / 4] for k in range(4)]
+    assert [row["confidence"] for row in rows] == [1 - k / 4 for k in range(4)]
+    assert [row["slice_size"] for row in rows] == [3.0, 4.0, 5.0, 6.0]
+    assert [row["slice_list"] for row in rows] == ["[1]", "[1, 0]", "[1, 0, 1]", "[1, 0, 1, 2]"]
+    assert [row["flags"].count("one") for row in rows] == [1] * 4
+    assert "another" not in rows[0]["flags"]
+    for number, row in enumerate(rows):
+        kept = PNG[:-1] + bytes([PNG[-1] + number])
+        assert log_parts.media_path(tmp_path, row["image"]).read_bytes() == kept
+
+
 class Odd:
     def __str__(self):
         raise RuntimeError("no words")
@@ -171,6 +258,13 @@ class Odd:
         {"id": "x", "prediction": "maybe"},
         {"id": "x", "prediction": "yes", "probabilities": [0.5]},
         {"id": "x", "prediction": "yes", "probabilities": [0.5, float("nan")]},
+        {"id": "x", "prediction": "yes", "probabilities": [0.5, 0.7]},
+        {"id": "x", "prediction": "yes", "probabilities": [-0.5, 1.5]},
+        {"id": "x", "prediction": "yes", "probabilities": {"yes": 0.9}},
+        {"id": "x", "prediction": "yes", "confidence": 93},
+        {"id": "x", "prediction": "yes", "confidence": -0.5},
+        {"id": "x", "prediction": "yes", "confidence": 1e30},
+        {"id": "x", "prediction": "yes", "confidence": float("nan")},
         {"id": "x", "prediction": "yes", "probabilities": 3},
         {"id": "x", "prediction": "yes", "probabilities": {"other": 1.0}},
         {"id": "x", "prediction": "yes", "image": "a path"},

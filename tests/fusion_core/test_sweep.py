@@ -104,7 +104,7 @@ def test_worker_processes_write_the_same_log_and_a_killed_parent_is_gone_on_with
     first.wait()
     said = []
     swept = sweep(BUNDLE, records, tmp_path, "killed", STRATEGIES, "process", True, workers=2, say=said.append)
-    assert (swept.rows, swept.ok, swept.error) == (40, 76, 2)
+    assert (swept.rows, swept.ok, swept.error, swept.answers) == (40, 38, 2, 76)
     assert said[0].endswith("rows are in the log already")
     assert said[-1].startswith("40/40 rows, ")
     assert table_of(tmp_path, "killed", "errors").equals(table_of(whole, "killed", "errors"))
@@ -119,7 +119,7 @@ def test_a_finished_sweep_is_not_answered_again(whole, records):
     before = live_parts(run_folder(whole, "killed"))
     said = []
     swept = sweep(BUNDLE, records, whole, "killed", STRATEGIES, resume=True, say=said.append)
-    assert (swept.rows, swept.ok, swept.error) == (40, 76, 2)
+    assert (swept.rows, swept.ok, swept.error, swept.answers) == (40, 38, 2, 76)
     assert live_parts(run_folder(whole, "killed")) == before
     assert said == ["40 of 40 rows are in the log already"]
 
@@ -127,7 +127,7 @@ def test_a_finished_sweep_is_not_answered_again(whole, records):
 def test_upkeep_of_a_finished_run_is_left_alone_and_of_an_unfinished_one_refused(whole, records, tmp_path):
     shutil.copytree(whole, tmp_path / "log")
     compact(tmp_path / "log", "killed")
-    assert sweep(BUNDLE, records, tmp_path / "log", "killed", STRATEGIES, resume=True).ok == 76
+    assert sweep(BUNDLE, records, tmp_path / "log", "killed", STRATEGIES, resume=True).answers == 76
     erase(tmp_path / "log", read(records).records[0].id)
     with pytest.raises(CallError, match="merged or moved"):
         sweep(BUNDLE, records, tmp_path / "log", "killed", STRATEGIES, resume=True)
@@ -162,8 +162,9 @@ def test_a_model_that_answers_nan_gives_errors_and_no_classes(records, tmp_path,
     call = ["sweep", "--model", BUNDLE, "--records", records, "--log", tmp_path, "--strategy", STRATEGIES]
     assert main([str(part) for part in [*call, "--run", "nan"]]) == 3
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert set(line) == {"kind", "run", "rows", "ok", "error", "seconds"}
-    assert (line["kind"], line["run"], line["rows"], line["ok"], line["error"]) == ("sweep", "nan", 40, 38, 40)
+    assert set(line) == {"kind", "run", "rows", "ok", "error", "answers", "seconds"}
+    assert (line["kind"], line["run"], line["rows"]) == ("sweep", "nan", 40)
+    assert (line["ok"], line["error"], line["answers"]) == (0, 40, 38)  # each record has an error, if only of one
     errors = table_of(tmp_path, "nan", "errors").to_pylist()
     assert [e["code"] for e in errors if e["strategy"]] == ["nonfinite_output"] * 38
     assert {e["strategy"] for e in errors} == {"late", None}
