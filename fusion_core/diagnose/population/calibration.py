@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fusion_core.diagnose.population.pockets import EXAMPLES, population
+from fusion_core.diagnose.population.scans import Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.reliability import expected_error
@@ -19,7 +20,7 @@ CONFIDENCE = "model.confidence"
 
 
 @population("calibration")
-def calibration(rows: Sequence[Row], reference: Reference) -> list[Finding]:
+def calibration(rows: Sequence[Row], reference: Reference, scans: Scans) -> list[Finding]:
     """Return a finding where the calibration error of records without a cause is surely over .05 (bootstrap, 95 %)."""
     own = [r for r in rows if r.fault == "none" and r.correct is not None and CONFIDENCE in r.signals]
     if len(own) < LEAST_ROWS:

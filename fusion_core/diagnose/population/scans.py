@@ -1,0 +1,63 @@
+"""The scans of one run: each at its share of the level, and again without what was found, for what else there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fusion_core.diagnose.pocket import Pocket, find_pocket
+from fusion_core.diagnose.row import Row
+from fusion_core.diagnose.slices import LEAST_ROWS, table_of
+
+SIGNIFICANT = 0.01
+MOST_POCKETS = 5
+NEAR = 7  # days between two pockets of one slice, up to which they are one
+
+Progress = Callable[[str, int, int], None]
+
+
+class Scans:
+    """The scans over rows: `count` of them share the level, so that it holds for all of them together (Bonferroni)."""
+
+    def __init__(self, rows: Sequence[Row], count: int, progress: Progress | None = None) -> None:
+        days = [r.timestamp.date() if r.timestamp else None for r in rows]
+        self.table, self.count, self.progress = table_of([r.columns for r in rows], days), max(1, count), progress
+        self.level, self.done = SIGNIFICANT / self.count, 0
+
+    def pockets(self, at: Sequence[int], values: np.ndarray) -> list[Pocket]:
+        """Return up to five pockets, the surest first, in which values of the rows at these numbers are higher.
+
+        Each is looked for without the rows of those before, so one is looked for in vain once at most: several keep
+        the level of one. What is but the edge or the shadow of another is left out. rows: of `at`, all in its slice
+        and days. p: corrected by the number of scans, no less than 1e-6 in each.
+        """
+        table = self.table.at(np.asarray(at, np.int64))
+        left, found, seen = np.ones(len(at), np.bool_), list[Pocket](), list[Pocket]()
+        while len(seen) < MOST_POCKETS and left.sum() >= 2 * LEAST_ROWS:
+            rows = np.flatnonzero(left)
+            where = find_pocket(table.at(rows), values[rows], level=self.level)
+            if where is None:
+                break
+            left[rows[where.rows]] = False
+            where = replace(where, rows=where.among(table), p=min(1.0, where.p * self.count))
+            if not any(is_shadow(where, one) for one in seen):
+                found.append(where)
+            seen.append(where)
+        self.done += 1
+        if self.progress:
+            self.progress("scanned", min(self.done, self.count), self.count)
+        return found
+
+
+def is_shadow(one: Pocket, other: Pocket) -> bool:
+    """Whether a pocket is the same slice at about the same time as another, or half of it lies in the other."""
+    if 2 * int((one.rows & other.rows).sum()) >= int(one.rows.sum()):
+        return True
+    return (one.column, one.value) == (other.column, other.value) and _near(one, other) and _near(other, one)
+
+
+def _near(one: Pocket, other: Pocket) -> bool:
+    """Whether one pocket begins before the other has ended for long."""
+    return one.since is None or other.until is None or (one.since - other.until).days <= NEAR
