@@ -214,7 +214,7 @@ def test_confidence_that_is_not_to_be_believed_is_told_and_sound_one_is_not():
 
     def rows(right: np.ndarray) -> list[Row]:
         return [
-            Row(str(k), "none", "none", signals={"model.confidence": float(c)}, correct=bool(r))
+            Row(str(k), "none", "none", signals={"model.confidence": 0.5}, correct=bool(r), confidence=float(c))
             for k, (c, r) in enumerate(zip(confidence, right, strict=True))
         ]
 
