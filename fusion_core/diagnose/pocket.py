@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
@@ -42,6 +42,12 @@ class Pocket:
     gain: float
     p: float
     cut: tuple[str, ...] = ()
+
+    def widened(self, days: int) -> Pocket:
+        """Return its slice over some days more on either side, rows as they were."""
+        since, until = self.since, self.until
+        more = timedelta(days=days)
+        return replace(self, since=since and since - more, until=until and until + more)
 
     def among(self, table: Table) -> np.ndarray:
         """Return which of any rows lie in its slice and days, `bool [N]`."""

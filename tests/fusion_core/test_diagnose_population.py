@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
 
+from fusion_core.diagnose.pocket import Pocket
 from fusion_core.diagnose.population import findings
+from fusion_core.diagnose.population.scans import is_shadow
 from fusion_core.diagnose.reference import STEPS, Reference, Spread
 from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.signals import Profile
+from fusion_core.diagnose.slices import table_of
 
 START = datetime(2025, 3, 1)
 NORMAL = tuple(float(q) for q in np.quantile(np.random.default_rng(9).normal(size=4000), np.linspace(0, 1, STEPS)))
@@ -102,6 +106,23 @@ def test_the_edge_of_a_pocket_is_no_second_one_but_a_return_is():
     days = [(date.fromisoformat(str(f.since)) - START.date()).days for f in found]
     assert {(*f.slice.items(),) for f in found} == {(("region", "eu"),)}
     assert sorted(days) == [pytest.approx(20, abs=2), pytest.approx(90, abs=1)]
+
+
+def test_what_lies_in_a_pocket_or_on_its_edge_is_its_shadow():
+    days = [date(2025, 1, 1) + timedelta(days=k // 12) for k in range(600)]
+    table = table_of([{"region": "abc"[k % 3], "app": "xyz"[k % 3], "flag": "pq"[k % 2]} for k in range(600)], days)
+
+    def pocket(column: str, value: str, since: int, until: int) -> Pocket:
+        bare = Pocket(column, value, days[12 * since], days[12 * until], np.zeros(600, bool), 9.0, 0.001)
+        return replace(bare, rows=bare.among(table))
+
+    found = pocket("region", "a", 10, 20)
+    assert is_shadow(pocket("region", "a", 22, 24), found, table)  # the same slice, two days later
+    assert is_shadow(pocket("app", "x", 10, 20), found, table)  # the same rows by another name
+    assert is_shadow(pocket("app", "x", 8, 9), found, table)  # and their edge
+    assert not is_shadow(pocket("region", "a", 30, 40), found, table)  # a return
+    assert not is_shadow(pocket("region", "b", 10, 20), found, table)
+    assert not is_shadow(pocket("flag", "p", 10, 20), found, table)  # a third of it
 
 
 def test_wrong_answers_gather_in_two_places():

@@ -40,7 +40,7 @@ def disagreement(rows: Sequence[Row], reference: Reference, scans: Scans) -> lis
             told.append((replace(where, rows=rows_in), found))
     kept: list[tuple[Pocket, Finding]] = []
     for where, found in sorted(told, key=lambda pair: -pair[0].gain):
-        if not any(is_shadow(where, other) for other, _ in kept):
+        if not any(is_shadow(where, other, scans.table) for other, _ in kept):
             kept.append((where, found))
     return [found for _, found in kept]
 

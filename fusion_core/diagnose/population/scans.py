@@ -9,11 +9,12 @@ import numpy as np
 
 from fusion_core.diagnose.pocket import Pocket, find_pocket
 from fusion_core.diagnose.row import Row
-from fusion_core.diagnose.slices import LEAST_ROWS, table_of
+from fusion_core.diagnose.slices import LEAST_ROWS, Table, table_of
 
 SIGNIFICANT = 0.01
 MOST_POCKETS = 5
 NEAR = 7  # days between two pockets of one slice, up to which they are one
+NEARLY = 0.8  # of a pocket's rows, which another holds if it is nearly the same
 
 Progress = Callable[[str, int, int], None]
 
@@ -42,7 +43,7 @@ class Scans:
                 break
             left[rows[where.rows]] = False
             where = replace(where, rows=where.among(table), p=min(1.0, where.p * self.count))
-            if not any(is_shadow(where, one) for one in seen):
+            if not any(is_shadow(where, one, table) for one in seen):
                 found.append(where)
             seen.append(where)
         self.done += 1
@@ -51,11 +52,12 @@ class Scans:
         return found
 
 
-def is_shadow(one: Pocket, other: Pocket) -> bool:
-    """Whether a pocket is the same slice at about the same time as another, or half of it lies in the other."""
-    if 2 * int((one.rows & other.rows).sum()) >= int(one.rows.sum()):
+def is_shadow(one: Pocket, other: Pocket, table: Table) -> bool:
+    """Whether a pocket of the table's rows is the edge of another: its slice at about the same time, or rows of it."""
+    if (one.column, one.value) == (other.column, other.value) and _near(one, other) and _near(other, one):
         return True
-    return (one.column, one.value) == (other.column, other.value) and _near(one, other) and _near(other, one)
+    around = other.widened(NEAR if other.column else 0).among(table)
+    return float(around[one.rows].mean()) >= NEARLY
 
 
 def _near(one: Pocket, other: Pocket) -> bool:
