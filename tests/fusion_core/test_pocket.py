@@ -126,7 +126,7 @@ def test_dealing_stops_once_the_answer_is_known(monkeypatch):
     columns = [{"app": "abcdef"[k]} for k in random.integers(6, size=1200)]
     assert find_pocket(columns, [None] * 1200, random.random(1200) < 0.1) is None
     few = len(scans)
-    assert few < pocket.DEALS
+    assert few < pocket.FEWEST_DEALS
     assert find_pocket(columns, [None] * 1200, np.array([row["app"] == "b" for row in columns])) is not None
     assert len(scans) - few == pocket.FEWEST_DEALS + 1
 

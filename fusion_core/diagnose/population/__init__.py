@@ -32,8 +32,8 @@ __all__ = [
 def findings(rows: Sequence[Row], reference: Reference, progress: Progress | None = None) -> list[Finding]:
     """Return what is wrong with many of the rows, each with its slice and days, the most severe first.
 
-    The scans for pockets, one for each cause, for wrong answers and for each signal of disagreement, share one level:
-    in rows without any pocket the chance of finding one is at most .01. A mismatch that labels gave away is not told a
+    The scans for pockets, one for each cause, for wrong answers and for each signal of disagreement, share one level,
+    and each is told to `progress`. A mismatch that labels gave away is not told a
     second time by the disagreement of its modalities.
     """
     scans = Scans(rows, len(causes.causes_named(rows)) + 1 + len(names_of(reference)), progress)

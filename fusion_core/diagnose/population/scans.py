@@ -12,6 +12,7 @@ from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.slices import LEAST_ROWS, Table, table_of
 
 SIGNIFICANT = 0.01
+QUESTIONS = 3
 MOST_POCKETS = 5
 NEAR = 7  # days between two pockets of one slice, up to which they are one
 NEARLY = 0.8  # of a pocket's rows, which another holds if it is nearly the same
@@ -20,35 +21,39 @@ Progress = Callable[[str, int, int], None]
 
 
 class Scans:
-    """The scans over rows: `count` of them share the level, so that it holds for all of them together (Bonferroni)."""
+    """The scans over rows, `count` of them. They share one level, so that it holds for all together (Bonferroni).
+
+    A third of it is for each question (causes, wrong answers, disagreement), however many scans one takes: where there
+    is no pocket at all, the chance of finding one is at most .01.
+    """
 
     def __init__(self, rows: Sequence[Row], count: int, progress: Progress | None = None) -> None:
         days = [r.timestamp.date() if r.timestamp else None for r in rows]
-        self.table, self.count, self.progress = table_of([r.columns for r in rows], days), max(1, count), progress
-        self.level, self.done = SIGNIFICANT / self.count, 0
+        self.table, self.count, self.progress = table_of([r.columns for r in rows], days), count, progress
+        self.done = 0
 
-    def pockets(self, at: Sequence[int], values: np.ndarray) -> list[Pocket]:
+    def pockets(self, at: Sequence[int], values: np.ndarray, of: int = 1) -> list[Pocket]:
         """Return up to five pockets, the surest first, in which values of the rows at these numbers are higher.
 
-        Each is looked for without the rows of those before, so one is looked for in vain once at most: several keep
-        the level of one. What is but the edge or the shadow of another is left out. rows: of `at`, all in its slice
-        and days. p: corrected by the number of scans, no less than 1e-6 in each.
+        of: how many scans its question takes. Each pocket is looked for without the rows of those before, and one is
+        looked for in vain once at most: several keep the level of one. What is but the edge or the shadow of another
+        is left out. rows: of `at`, all in its slice and days. p: corrected by the number of scans.
         """
-        table = self.table.at(np.asarray(at, np.int64))
+        table, shares = self.table.at(np.asarray(at, np.int64)), QUESTIONS * of
         left, found, seen = np.ones(len(at), np.bool_), list[Pocket](), list[Pocket]()
         while len(seen) < MOST_POCKETS and left.sum() >= 2 * LEAST_ROWS:
             rows = np.flatnonzero(left)
-            where = find_pocket(table.at(rows), values[rows], level=self.level)
+            where = find_pocket(table.at(rows), values[rows], level=SIGNIFICANT / shares)
             if where is None:
                 break
             left[rows[where.rows]] = False
-            where = replace(where, rows=where.among(table), p=min(1.0, where.p * self.count))
+            where = replace(where, rows=where.among(table), p=min(1.0, where.p * shares))
             if not any(is_shadow(where, one, table) for one in seen):
                 found.append(where)
             seen.append(where)
         self.done += 1
         if self.progress:
-            self.progress("scanned", min(self.done, self.count), self.count)
+            self.progress("scanned", self.done, self.count)
         return found
 
 
