@@ -48,10 +48,11 @@ def main() -> None:
             f"--address {given.address} would show this dashboard to others without a login; see --behind-proxy"
         )
     named = {"--records": given.records, "--training": given.training, "--log": given.log}
-    for folder in (*given.model, *(path for path in named.values() if path)):
+    for folder in (*given.model, *given.encoder_root, *(path for path in named.values() if path)):
         if not folder.exists():
             parser.error(f"{folder.name!r} does not exist")
     content = [flag for model in given.model for flag in ("--model", str(model))]
+    content += [part for folder in given.encoder_root for part in ("--encoder-root", str(folder))]
     content += [part for flag, path in named.items() if path for part in (flag, str(path))]
     sys.argv = [
         "streamlit", "run", str(APP),

@@ -22,6 +22,7 @@ AUXILIARY_WEIGHT = 0.3
 DROP_MODALITY = 0.2
 DONORS = 32
 SMALL_SET = 2000
+PASSES, MOST_PASSES, FEW_RECORDS = 16, 60, 800
 #: Hears of every pass over the training records, its number and how many there may be; False ends the training there.
 Watch = Callable[[Pass, int, int], bool]
 
@@ -31,17 +32,25 @@ class FitSettings:
     """How heads are trained.
 
     rate: highest learning rate; None means 1e-3, or 3e-4 for fewer than 2,000 records, where 1e-3 overfits the
-    attention heads within three passes (measured on `feedback`: .784 against .848).
+    attention heads within three passes (measured on `feedback`: .784 against .848). epochs: passes over the records at
+    most; None means 16, and more for fewer than 800 records, whose passes have few steps (see `tests/bench/small_fit`).
+    patience: passes without a better validation loss that end the training; None means a fifth of epochs, at least 5.
     """
 
     seed: int = 0
-    epochs: int = 16
-    patience: int = 5
+    epochs: int | None = None
+    patience: int | None = None
     batch: int = 64
     rate: float | None = None
     decay: float = 0.05
     warmup: float = 0.1
     head: HeadSettings = field(default_factory=HeadSettings)
+
+    def passes(self, records: int) -> int:
+        """Return how many passes over this many training records are made at most."""
+        if self.epochs is not None:
+            return self.epochs
+        return max(PASSES, min(MOST_PASSES, round(PASSES * (FEW_RECORDS / max(1, records)) ** 2)))
 
 
 def train_head(
@@ -97,12 +106,14 @@ def _optimise(
     """Run AdamW with warm-up and cosine decay, then load the weights of the best validation loss."""
     rate = settings.rate or (3e-4 if len(train) < SMALL_SET else 1e-3)
     optimiser = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=settings.decay, fused=True)
-    steps = settings.epochs * -(-len(train) // settings.batch)
+    passes = settings.passes(len(train))
+    patience = settings.patience or max(5, round(passes / 5))
+    steps = passes * -(-len(train) // settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=rate, total_steps=steps, pct_start=settings.warmup, cycle_momentum=False
     )
     best, best_loss, stale = _rounded(head), float("inf"), 0
-    for epoch in range(settings.epochs):
+    for epoch in range(passes):
         head.train()
         for rows in torch.randperm(len(train)).split(settings.batch):
             loss = _loss(head, train.batch(rows, _dropped(train, rows)), wanted[rows])
@@ -118,8 +129,8 @@ def _optimise(
         if loss_now < best_loss:
             best, best_loss, stale = _rounded(head), loss_now, 0
         right = float((said.argmax(1) == answers_of(validation_wanted)).float().mean())
-        go_on = watch is None or watch(Pass(loss_now, right), epoch + 1, settings.epochs)
-        if stale >= settings.patience or not go_on:
+        go_on = watch is None or watch(Pass(loss_now, right), epoch + 1, passes)
+        if stale >= patience or not go_on:
             break
     head.load_state_dict(best)
 

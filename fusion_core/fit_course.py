@@ -50,18 +50,20 @@ def train_all(task: Task, names: Sequence[str], minutes: float | None, tell: Tel
     """
     course = Course()
     ends = None if minutes is None else time.monotonic() + 60.0 * minutes
-    passes = {name: trial_seconds(name, task.specs, len(task.classes), task.train, task.settings) for name in names}
+    most = task.settings.passes(len(task.train))
+    seconds = {name: trial_seconds(name, task.specs, len(task.classes), task.train, task.settings) for name in names}
     for place, name in enumerate(names):
-        settings = _within(task.settings, passes[name], ends, len(names) - place)
-        if settings is None:
+        allowed = _allowed(most, seconds[name], ends, len(names) - place)
+        if allowed < FEWEST_PASSES:
             course.stopped = True
             continue
-        if settings.epochs < task.settings.epochs:
-            course.stopped = True
-        later = task.settings.epochs * sum(passes[other] for other in names[place + 1 :])
-        if not _train(task, replace(task, settings=settings), name, later, ends, course, tell):
+        later = most * sum(seconds[other] for other in names[place + 1 :])
+        limited = replace(task, settings=replace(task.settings, epochs=allowed))
+        if not _train(limited, name, later, ends, course, tell):
             course.stopped = True
             break
+        out_of_time = ends is not None and time.monotonic() >= ends
+        course.stopped = course.stopped or out_of_time or len(course.curves[name]) == allowed < most
     if not course.heads:
         raise CallError(
             f"no strategy was trained within {minutes:g} minutes; give more, or fewer strategies or records"
@@ -71,17 +73,14 @@ def train_all(task: Task, names: Sequence[str], minutes: float | None, tell: Tel
     return course
 
 
-def _within(settings: FitSettings, seconds: float, ends: float | None, left: int) -> FitSettings | None:
-    """Return settings with as many passes as a strategy's share of the time left allows; None for too few."""
+def _allowed(most: int, seconds: float, ends: float | None, left: int) -> int:
+    """Return how many passes a strategy's share of the time left allows, of those it would make at most."""
     if ends is None:
-        return settings
-    allowed = int((ends - time.monotonic()) / left / seconds)
-    if allowed < FEWEST_PASSES:
-        return None
-    return replace(settings, epochs=min(settings.epochs, allowed))
+        return most
+    return min(most, max(0, int((ends - time.monotonic()) / left / seconds)))
 
 
-def _train(whole: Task, task: Task, name: str, later: float, ends: float | None, course: Course, tell: Tell) -> bool:
+def _train(task: Task, name: str, later: float, ends: float | None, course: Course, tell: Tell) -> bool:
     """Train one strategy into the course; return False when the fit is to end: then a strategy half trained is lost."""
     started, cancelled = time.monotonic(), False
 
@@ -104,5 +103,12 @@ def _train(whole: Task, task: Task, name: str, later: float, ends: float | None,
 
 
 def best_strategy(course: Course) -> str:
-    """Return the strategy that answers first: the best validation accuracy."""
-    return max(course.fitted, key=lambda name: course.fitted[name].validation_accuracy)
+    """Return the strategy that answers unless another is asked for: the lowest validation loss among the most accurate.
+
+    Those are the strategies whose accuracy lies within the interval of the best one's: of a few hundred records,
+    accuracy alone would choose by luck. A head at chance answers only where all are.
+    """
+    able = {name: f for name, f in course.fitted.items() if f.status != "chance"} or course.fitted
+    best = max(able.values(), key=lambda f: f.validation_accuracy)
+    close = [name for name, f in able.items() if f.validation_accuracy >= best.interval[0]]
+    return min(close, key=lambda name: course.figures[name].nll.value)

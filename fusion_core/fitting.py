@@ -58,6 +58,16 @@ def run_fit(plan: FitPlan, out: Path, tell: Tell = lambda step: True, roots: Enc
     return FitOutcome(model, out, refused, course.stopped, notes)
 
 
+def strategy_names(argument: str) -> list[str]:
+    """Read `all` or names separated by commas; raises CallError for an unknown strategy."""
+    if argument == "all":
+        return list(strategy)
+    names = [part.strip() for part in argument.split(",") if part.strip()]
+    if not names:
+        raise CallError("no strategy was named; give all, or names separated by commas")
+    return strategies_asked(names)
+
+
 def strategies_asked(names: Sequence[str]) -> list[str]:
     """Return strategies by name, all for none; raises CallError for an unknown one."""
     for name in names:

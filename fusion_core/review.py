@@ -25,7 +25,7 @@ from fusion_core.tokens import Progress, encode_records
 FOLDS = 5
 FEWEST = 30
 COMPONENTS = 256
-STRENGTH = 0.003  # inverse of the penalty, on standardised components: few records, many features
+STRENGTH = 0.0005  # inverse of the penalty, on standardised components: few records, many features
 HARD_SHARE = 0.3  # of the score; the rest is the classifier's. Measured in tests/bench/small_fit.py
 
 
@@ -74,8 +74,8 @@ def suspects(
     beliefs = out_of_fold(pooled_features(tokens), truth, len(model.classes))
     hard = influence_of(model, tokens, (name,)).self_influence(name)
     weight = HARD_SHARE if model.fitted[name].status != "chance" else 0.0
-    doubts, shares = doubt(beliefs, truth), _ranks(hard)
-    score = (1 - weight) * _ranks(doubts) + weight * shares
+    doubts, shares = doubt(beliefs, truth), ranks(hard)
+    score = (1 - weight) * ranks(doubts) + weight * shares
     others = _without_own(beliefs, truth)
     own = beliefs[np.arange(len(truth)), truth]
     order = [k for k in np.argsort(-score, kind="stable") if others[k].max() > own[k]][:most]
@@ -120,7 +120,7 @@ def _without_own(values: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return others
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks(values: np.ndarray) -> np.ndarray:
     """Return the share of values that are lower, `[N]`, 0 to 1."""
     return np.searchsorted(np.sort(values), values, side="left") / max(1, len(values) - 1)
 

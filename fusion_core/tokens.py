@@ -43,12 +43,10 @@ class TokenSet:
             if dropped is not None:
                 index = torch.where(dropped[m], -1, index)
             longest = int(pool.mask[index.clamp(min=0)].sum(dim=1).max()) if len(index) else 1
-            tokens = Tokens(
-                pool.values[:, :longest],
-                pool.mask[:, :longest],
-                None if pool.raw is None else pool.raw[:, :longest],
+            short = Tokens(
+                pool.values[:, :longest], pool.mask[:, :longest], None if pool.raw is None else pool.raw[:, :longest]
             )
-            found[m] = tokens.rows(index).each(Tensor.float)
+            found[m] = short.rows(index).each(Tensor.float)
         return found
 
     def take(self, rows: Tensor) -> TokenSet:

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from fusion_core.reading.texts import show_text
 from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, cut, say
 
-__all__ = ["LABELS", "LEVELS", "METHODS", "NOT_YOURS", "NO_ATTENTION", "NO_LOG", "NO_MODEL", "cut", "say", "waiting"]
+__all__ = [
+    "LABELS",
+    "LEVELS",
+    "METHODS",
+    "NOT_YOURS",
+    "NO_ATTENTION",
+    "NO_LOG",
+    "NO_MODEL",
+    "cut",
+    "no_such_model",
+    "say",
+    "waiting",
+]
 
 NO_MODEL = "There is no model to show. Run `python -m sample_data.make`, or start with `--model BUNDLE`."
 
@@ -26,6 +39,14 @@ a map says whether changing it changes the answer. **Attributions** are signed s
 seam* they are measured on encoder tokens (fast), at the *input seam* on what was written, seen and heard (slower;
 images there by occlusion).
 """
+
+
+def no_such_model(name: str) -> str:
+    """Return what is said of a link to a model that is not in the picker."""
+    return (
+        f"This link names the model {cut(show_text(name), 60)}, which is not opened here. A model that was fitted on "
+        "this server is seen only in the browser that fitted it, the last four of each, until the server restarts."
+    )
 
 
 def waiting(ahead: int) -> str:

@@ -48,6 +48,7 @@ def _plan(given: argparse.Namespace) -> Any:
     from fusion_core.errors import CallError
     from fusion_core.fit_plan import FitPlan
     from fusion_core.fit_records import read_labels
+    from fusion_core.fitting import strategy_names
     from fusion_core.reading.records import read
 
     _check(given)
@@ -59,7 +60,8 @@ def _plan(given: argparse.Namespace) -> Any:
         name=given.out.name,
         records=records,
         validation=read(given.validation) if given.validation else None,
-        strategies=_names(given.strategies),
+        # All those that the encoders can feed, or by name: then one that they cannot feed is refused.
+        strategies=() if given.strategies == "all" else tuple(strategy_names(given.strategies)),
         sources=_sources(given.encoders),
         seed=given.seed,
         minutes=given.minutes,
@@ -98,15 +100,6 @@ def _source(given: argparse.Namespace, cache: Path | None) -> tuple[Any, Any]:
     asked = [*records.records, *(read(given.validation).records if given.validation else ())]
     told = _Told("teacher")
     return records, teacher_of(load(given.teacher, roots(given)), asked, given.teacher_strategy, cache, told.progress)
-
-
-def _names(argument: str) -> tuple[str, ...]:
-    from fusion_core.errors import CallError
-
-    names = tuple(part.strip() for part in argument.split(",") if part.strip())
-    if not names:
-        raise CallError("no strategy was named; give all, or names separated by commas")
-    return () if names == ("all",) else names
 
 
 def _sources(file: Path | None) -> dict[str, Any]:

@@ -17,9 +17,11 @@ from sklearn.cluster import KMeans
 
 from fusion_core.encoders import DEFAULT_SOURCES
 from fusion_core.encoders.stack import EncoderStack
+from fusion_core.fusion.head import masked_mean
 from fusion_core.pooled import pooled_features
 from fusion_core.reading.records import read
 from fusion_core.tokens import TokenSet, encode_records
+from fusion_core.types import Tokens
 from sample_data.generators import feedback
 
 CLASSES = tuple("abcdefgh")
@@ -45,9 +47,9 @@ class Contents:
         for row, topic in zip(self.rows, self.topics.predict(pooled), strict=True):
             row["topic"] = int(topic)
 
-    def draw(self, rng: np.random.Generator, modality: str, fits: Callable[[dict], bool]) -> int:
-        """Return the pool row of a content that fits."""
-        found = [k for k, row in enumerate(self.rows) if fits(row)]
+    def draw(self, rng: np.random.Generator, modality: str, fits: Callable[[dict], bool], among: range) -> int:
+        """Return the pool row of a content that fits, of these records; of any of them, where none does."""
+        found = [k for k in among if fits(self.rows[k])] or list(among)
         return int(self.tokens.index[modality][int(rng.choice(found))])
 
 
@@ -91,13 +93,34 @@ def moods(rng: np.random.Generator, c: int) -> Shows:
 SETS: dict[str, Callable[[np.random.Generator, int], Shows]] = {"bits": bits, "witnesses": witnesses, "moods": moods}
 
 
-def small_set(contents: Contents, name: str, count: int, seed: int) -> TokenSet:
-    """Draw a set of this kind: classes by their shares, contents by what they show."""
-    rng = np.random.default_rng([seed, *name.encode()])
-    labels = rng.choice(8, size=count, p=SHARES / SHARES.sum())
+def small_set(contents: Contents, name: str, count: int, seed: int, part: tuple[float, float] = (0.0, 1.0)) -> TokenSet:
+    """Draw a set of this kind: classes by their shares, contents by what they show, from a part of the contents.
+
+    Validation records are to be drawn from another part than training records: in a real set they share none either.
+    """
+    rng = np.random.default_rng([seed, *name.encode(), round(100 * part[0])])
+    among = range(*(round(share * len(contents.rows)) for share in part))
+    labels = [k for k, share in enumerate(SHARES) for _ in range(round(share * count))]
     index: dict[str, list[int]] = {m: [] for m in contents.tokens.index}
     for c in labels:
-        for m, fits in SETS[name](rng, int(c)).items():
-            index[m].append(contents.draw(rng, m, fits))
+        for m, fits in SETS[name](rng, c).items():
+            index[m].append(contents.draw(rng, m, fits, among))
     rows = {m: torch.tensor(found) for m, found in index.items()}
-    return TokenSet(contents.tokens.pools, rows, tuple(map(str, range(count))), tuple(CLASSES[c] for c in labels))
+    ids = tuple(f"{round(100 * part[0])}-{k}" for k in range(len(labels)))
+    return TokenSet(contents.tokens.pools, rows, ids, tuple(CLASSES[c] for c in labels))
+
+
+def both(first: TokenSet, second: TokenSet) -> TokenSet:
+    """Return two sets of the same pools as one."""
+    index = {m: torch.cat([rows, second.index[m]]) for m, rows in first.index.items()}
+    return TokenSet(first.pools, index, first.ids + second.ids, first.labels + second.labels)
+
+
+def pooled_only(tokens: TokenSet) -> TokenSet:
+    """Return records whose tokens are one each, their mean: what pooled strategies see, at a fraction of the cost."""
+    pools = {}
+    for m, pool in tokens.pools.items():
+        there = torch.ones(len(pool.values), 1, dtype=torch.bool)
+        raw = None if pool.raw is None else pool.raw[:, :1]
+        pools[m] = Tokens(masked_mean(pool.each(torch.Tensor.float))[:, None].half(), there, raw)
+    return TokenSet(pools, tokens.index, tokens.ids, tokens.labels)
