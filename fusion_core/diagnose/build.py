@@ -14,15 +14,49 @@ from fusion_core.diagnose.profile import build_profile
 from fusion_core.diagnose.reference import STEPS, Reference, Spread
 from fusion_core.diagnose.repeats import repeat_shares
 from fusion_core.diagnose.signals import Seen, measure
+from fusion_core.errors import CallError, RecordError
 from fusion_core.model import FusedModel
 from fusion_core.tokens import TokenSet
-from fusion_core.types import Record
+from fusion_core.types import Failure, Record, Refusal
 
 FOLDS = 5
+LEAST_RECORDS = 50  # with a label, of a reference that takes the place of another
 QUANTILES = tuple(np.linspace(0.0, 1.0, STEPS))
 NORMAL_MAD, NORMAL_Q99 = 1.4826, 2.326
 LEAST_SPREAD = 1e-2  # of 1 + |median|: signals that are the same for all clean records
 Progress = Callable[[str, int, int], None]
+
+
+def reference_of_rows(
+    model: FusedModel, rows: Sequence[Record | Refusal], progress: Progress | None = None
+) -> tuple[Reference, list[Failure]]:
+    """Build the reference of a model from a set that may not all be readable; return what was left out too.
+
+    Raises CallError unless 50 records of it can be read and have a label the model knows: of fewer, neither a spread
+    nor a limit can be told.
+    """
+    records: list[Record] = []
+    failed: list[Failure] = []
+    seen: list[Seen] = []
+    for number, row in enumerate(rows):
+        if isinstance(row, Refusal):
+            failed.append(Failure(row.id, None, row.code, row.message))
+        else:
+            try:
+                seen.append(look(model, row)[0])
+                records.append(row)
+            except RecordError as error:
+                failed.append(Failure(row.id, None, error.code, str(error)))
+        if progress:
+            progress("reference", number + 1, len(rows))
+    labelled = sum(record.label in model.classes for record in records)
+    if labelled < LEAST_RECORDS:
+        raise CallError(
+            f"{labelled:,} of {len(rows):,} records can be read and have a label of the model; a reference is made of "
+            f"at least {LEAST_RECORDS}, and the bundle's is left as it was"
+        )
+    reference = reference_of(seen, model.modalities, model.default_strategy)
+    return replace(reference, repeats=repeat_shares(records)), failed
 
 
 def build_reference(

@@ -9,7 +9,10 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class Row:
-    """One diagnosed record as findings see it; `signals` may be few or none, `correct` None without a label."""
+    """One diagnosed record as findings see it; `signals` may be few or none, `correct` None without a label.
+
+    confidence: of the answer that `correct` speaks of, of a log the service's; None where it is not known.
+    """
 
     id: str
     modality: str
@@ -19,3 +22,4 @@ class Row:
     columns: Mapping[str, str | float] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
     correct: bool | None = None
+    confidence: float | None = None

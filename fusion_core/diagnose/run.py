@@ -41,6 +41,7 @@ class Examined:
             columns=record.meta,
             signals=self.signals,
             correct=int(seen.fused.argmax()) == seen.label if known and seen.fused is not None else None,
+            confidence=None if seen.fused is None else float(seen.fused.max()),
         )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.architecture.test_imports import imports, modules
 
-SHARED = {"rules": {"case"}, "signals": {"seen"}, "population": {"pockets", "quiet"}}
+SHARED = {"rules": {"case"}, "signals": {"seen"}, "population": {"pockets", "quiet", "scans"}}
 
 
 @pytest.mark.parametrize("path", modules("fusion_core/diagnose"), ids=lambda p: p.stem)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -40,7 +42,10 @@ def is_blank(k: int) -> bool:
     return k >= 60 and k % 4 == 1
 
 
-def make_log(log: Path, labelled: bool = True, diagnosed: bool = True, rows: int = ROWS, errors: int = 0) -> Path:
+def make_log(
+    log: Path, labelled: bool = True, diagnosed: bool = True, rows: int = ROWS, errors: int = 0,
+    strategies: Sequence[str] = ("gated",),
+) -> Path:  # fmt: skip
     """Write rows, ten a day, with two releases and three regions; every third answer is wrong."""
     records = read(SAMPLES / "feedback" / "test").records[:6]
     kept = [[keep_by_content(log, read_media(m)) for m in (r.image, r.audio)] for r in records]
@@ -48,7 +53,8 @@ def make_log(log: Path, labelled: bool = True, diagnosed: bool = True, rows: int
         "service", CLASSES, ("text", "image", "audio"), {"region": "text", "age": "number"}, "recorder", "feedback"
     )
     create_run(log, run)
-    write_part(run_folder(log, "service"), "parts", rows_table([_row(k, kept, labelled) for k in range(rows)], run), 0)
+    table = [replace(_row(k, kept, labelled), strategy=strategies[k % len(strategies)]) for k in range(rows)]
+    write_part(run_folder(log, "service"), "parts", rows_table(table, run), 0)
     if errors:
         lost = [
             {"id": f"e{k}", "strategy": None, "timestamp": START + timedelta(hours=k), "release": "1.0",

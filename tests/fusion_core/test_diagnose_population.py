@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from fusion_core.diagnose.pocket import find_pocket
+from fusion_core.diagnose.pocket import Pocket
 from fusion_core.diagnose.population import findings
+from fusion_core.diagnose.population.scans import is_shadow
 from fusion_core.diagnose.reference import STEPS, Reference, Spread
 from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.signals import Profile
+from fusion_core.diagnose.slices import table_of
 
 START = datetime(2025, 3, 1)
 NORMAL = tuple(float(q) for q in np.quantile(np.random.default_rng(9).normal(size=4000), np.linspace(0, 1, STEPS)))
@@ -60,6 +63,99 @@ def test_the_planted_slice_and_day_are_found():
 @pytest.mark.parametrize("seed", range(3))
 def test_a_table_without_a_change_has_no_finding(seed):
     assert findings(table(900, planted=False, seed=seed), reference()) == []
+
+
+def two_incidents(seed: int = 0) -> list[Row]:
+    """Audio is missing seven times in ten in region `eu` from day 10 on, and in app `c` from day 40 on."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for number in range(2400):
+        day, region, app = (
+            int(random.integers(56)),
+            ("eu", "us", "apac")[random.integers(3)],
+            "abcd"[random.integers(4)],
+        )
+        met = (region == "eu" and day >= 10) or (app == "c" and day >= 40)
+        hit = bool(random.random() < (0.7 if met else 0.01))
+        cause = ("audio", "missing", "audio_missing") if hit else ("none", "none", "")
+        rows.append(Row(str(number), *cause, START + timedelta(days=day), {"region": region, "app": app}))
+    return rows
+
+
+def test_a_second_incident_of_the_same_cause_is_found_and_no_third():
+    found = findings(two_incidents(), reference())
+    assert {(*f.slice.items(), f.since, f.until) for f in found} == {
+        (("region", "eu"), "2025-03-11", None),
+        (("app", "c"), "2025-04-10", None),
+    }
+    assert all(f.evidence["elsewhere"] < 0.03 for f in found)  # neither counts as elsewhere of the other
+
+
+def test_the_edge_of_a_pocket_is_no_second_one_but_a_return_is():
+    random = np.random.default_rng(5)
+    spans = [(20, 24), (90, 104)]
+    rows = []
+    for number in range(2400):
+        day, region = int(random.integers(120)), ("eu", "us", "apac")[random.integers(3)]
+        low = region == "eu" and day in (18, 19, 25)  # begins and ends with a few
+        met = region == "eu" and any(a <= day <= b for a, b in spans)
+        hit = random.random() < (0.9 if met else 0.3 if low else 0.005)
+        cause = ("audio", "missing") if hit else ("none", "none")
+        rows.append(Row(str(number), *cause, "", START + timedelta(days=day), {"region": region}))
+    found = findings(rows, reference())
+    days = [(date.fromisoformat(str(f.since)) - START.date()).days for f in found]
+    assert {(*f.slice.items(),) for f in found} == {(("region", "eu"),)}
+    assert sorted(days) == [pytest.approx(20, abs=2), pytest.approx(90, abs=1)]
+
+
+def test_what_lies_in_a_pocket_or_on_its_edge_is_its_shadow():
+    days = [date(2025, 1, 1) + timedelta(days=k // 12) for k in range(600)]
+    table = table_of([{"region": "abc"[k % 3], "app": "xyz"[k % 3], "flag": "pq"[k % 2]} for k in range(600)], days)
+
+    def pocket(column: str, value: str, since: int, until: int) -> Pocket:
+        bare = Pocket(column, value, days[12 * since], days[12 * until], np.zeros(600, bool), 9.0, 0.001)
+        return replace(bare, rows=bare.among(table))
+
+    found = pocket("region", "a", 10, 20)
+    assert is_shadow(pocket("region", "a", 22, 24), found, table)  # the same slice, two days later
+    assert is_shadow(pocket("app", "x", 10, 20), found, table)  # the same rows by another name
+    assert is_shadow(pocket("app", "x", 8, 9), found, table)  # and their edge
+    assert not is_shadow(pocket("region", "a", 30, 40), found, table)  # a return
+    assert not is_shadow(pocket("region", "b", 10, 20), found, table)
+    assert not is_shadow(pocket("flag", "p", 10, 20), found, table)  # a third of it
+
+
+def test_wrong_answers_gather_in_two_places():
+    random = np.random.default_rng(6)
+    columns = [{"source": "abcde"[random.integers(5)], "app": "xyz"[random.integers(3)]} for _ in range(2000)]
+    rates = [0.6 if row["source"] == "b" else 0.45 if row["app"] == "z" else 0.1 for row in columns]
+    rows = [
+        Row(str(k), "none", "none", columns=row, correct=bool(random.random() > rate))
+        for k, (row, rate) in enumerate(zip(columns, rates, strict=True))
+    ]
+    found = findings(rows, reference())
+    assert sorted((f.rule, *f.slice.items()) for f in found) == [
+        ("unexplained", ("app", "z")),
+        ("unexplained", ("source", "b")),
+    ]
+
+
+def test_a_finding_says_of_how_many_and_which_columns_were_not_scanned_whole():
+    random = np.random.default_rng(7)
+    rows = [
+        Row(str(k), *(("text", "missing") if k % 3 == 0 else ("none", "none")), "", None, {"half": "ab"[k % 3 == 0],
+            "country": f"c{random.integers(150)}"})
+        for k in range(3000)
+    ]  # fmt: skip
+    (found,) = findings(rows, reference())
+    assert found.message == "Text missing in 100% of 1,000 records where half is b; 0.0% of 2,000 elsewhere."
+    assert found.evidence["columns_cut"] == "country (100 of 150 values)"
+
+
+def test_every_scan_is_told_and_all_share_one_level():
+    told = []
+    findings(two_incidents()[:600], reference(), lambda *step: told.append(step))
+    assert told == [("scanned", k, 3) for k in (1, 2, 3)]
 
 
 def test_a_drifted_signal_is_found():
@@ -119,67 +215,6 @@ def test_wrong_answers_that_no_modality_disputes_are_wrong_labels():
     assert [(f.modality, f.fault, f.slice) for f in found] == [("label", "mislabelled", {"source": "a"})]
 
 
-def test_something_that_began_and_ended_has_a_first_and_a_last_day():
-    days = [date(2025, 1, 1) + timedelta(days=k // 20) for k in range(800)]
-    hits = np.array([200 <= k < 260 for k in range(800)])
-    found = find_pocket([{} for _ in days], days, hits)
-    assert found is not None
-    assert (found.column, found.since, found.until) == ("", date(2025, 1, 11), date(2025, 1, 13))
-    assert found.rows.tolist() == hits.tolist()
-    goes_on = find_pocket([{} for _ in days], days, np.arange(800) >= 240)
-    assert goes_on is not None
-    assert (goes_on.since, goes_on.until) == (date(2025, 1, 13), None)
-
-
-def test_a_slice_is_named_only_where_it_says_more_than_its_days():
-    days = [date(2025, 1, 1) + timedelta(days=k // 20) for k in range(800)]
-    release = [{"release": "one" if k < 400 else "two", "region": "abcd"[k % 4]} for k in range(800)]
-    burst = np.array([200 <= k < 240 for k in range(800)])  # two days, all of them of release one
-    found = find_pocket(release, days, burst)
-    assert found is not None
-    assert (found.column, found.since, found.until) == ("", date(2025, 1, 11), date(2025, 1, 12))
-    confined = find_pocket(release, days, np.array([k >= 500 and k % 4 == 2 for k in range(800)]))
-    assert confined is not None
-    assert (confined.column, confined.value, confined.since) == ("region", "c", date(2025, 1, 26))
-
-
-def test_a_slice_that_came_late_begins_with_its_first_row():
-    days = [date(2025, 1, 1) + timedelta(days=k // 20) for k in range(800)]
-    columns = [{"app": "new" if k >= 600 and k % 3 == 0 else "old"} for k in range(800)]
-    found = find_pocket(columns, days, np.array([row["app"] == "new" for row in columns]))
-    assert found is not None
-    assert (found.column, found.value, found.since, found.until) == ("app", "new", date(2025, 1, 31), None)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_chance_makes_no_pocket(seed):
-    random = np.random.default_rng(seed)
-    days = [date(2025, 1, 1) + timedelta(days=int(d)) for d in random.integers(56, size=1500)]
-    columns = [{n: "abcdef"[random.integers(6)] for n in ("app", "region", "release")} for _ in days]
-    assert find_pocket(columns, days, random.random(1500) < 0.1) is None
-    assert find_pocket(columns, days, random.normal(size=1500)) is None
-
-
-def test_numbers_are_compared_by_their_mean():
-    random = np.random.default_rng(2)
-    days = [date(2025, 1, 1) + timedelta(days=k // 30) for k in range(1200)]
-    columns = [{"region": "abcde"[k % 5]} for k in range(1200)]
-    values = random.normal(size=1200) + np.array([0.9 * (k >= 700 and k % 5 == 1) for k in range(1200)])
-    found = find_pocket(columns, days, values)
-    assert found is not None
-    assert (found.column, found.value) == ("region", "b")
-    assert found.since is not None
-    assert abs(found.since - date(2025, 1, 24)) <= timedelta(days=2)
-
-
-def test_columns_of_names_are_no_slices_and_rows_without_a_day_are_counted():
-    hits = np.arange(100) < 50
-    assert find_pocket([{"id": str(k)} for k in range(100)], [None] * 100, hits) is None
-    found = find_pocket([{"half": "first" if k < 50 else "second"} for k in range(100)], [None] * 100, hits)
-    assert found is not None
-    assert (found.value, found.since, found.until, int(found.rows.sum())) == ("first", None, None, 50)
-
-
 def test_one_modality_that_decides_is_told_of_many_records_only():
     names = [f"pair.{m}.overrules" for m in ("text", "image")]
     usual = tuple(float(k >= 37) for k in range(STEPS))  # a tenth
@@ -200,7 +235,7 @@ def test_confidence_that_is_not_to_be_believed_is_told_and_sound_one_is_not():
 
     def rows(right: np.ndarray) -> list[Row]:
         return [
-            Row(str(k), "none", "none", signals={"model.confidence": float(c)}, correct=bool(r))
+            Row(str(k), "none", "none", signals={"model.confidence": 0.5}, correct=bool(r), confidence=float(c))
             for k, (c, r) in enumerate(zip(confidence, right, strict=True))
         ]
 

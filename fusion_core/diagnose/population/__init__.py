@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from fusion_core.diagnose.population.pockets import Finds, population
+from fusion_core.diagnose.population.quiet import names_of
+from fusion_core.diagnose.population.scans import Progress, Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import Finding
@@ -27,12 +29,15 @@ __all__ = [
 ]
 
 
-def findings(rows: Sequence[Row], reference: Reference) -> list[Finding]:
+def findings(rows: Sequence[Row], reference: Reference, progress: Progress | None = None) -> list[Finding]:
     """Return what is wrong with many of the rows, each with its slice and days, the most severe first.
 
-    A mismatch that labels gave away is not told a second time by the disagreement of its modalities.
+    The scans for pockets, one for each cause, for wrong answers and for each signal of disagreement, share one level,
+    and each is told to `progress`. A mismatch that labels gave away is not told a
+    second time by the disagreement of its modalities.
     """
-    found = [finding for _, find in population.items() for finding in find(rows, reference)]
+    scans = Scans(rows, len(causes.causes_named(rows)) + 1 + len(names_of(reference)), progress)
+    found = [finding for _, find in population.items() for finding in find(rows, reference, scans)]
     told = {(f.modality, f.fault, tuple(f.slice.items())) for f in found if f.rule == "unexplained"}
     kept = [f for f in found if f.rule != "disagreement" or (f.modality, f.fault, tuple(f.slice.items())) not in told]
     return sorted(kept, key=lambda f: -f.severity)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fusion_core.diagnose.population.pockets import EXAMPLES, population
+from fusion_core.diagnose.population.scans import Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.reliability import expected_error
@@ -15,17 +16,19 @@ from fusion_core.types import Finding
 LEAST_ROWS = 500
 DRAWS = 200
 LEAST_ERROR = 0.05
-CONFIDENCE = "model.confidence"
 
 
 @population("calibration")
-def calibration(rows: Sequence[Row], reference: Reference) -> list[Finding]:
-    """Return a finding where the calibration error of records without a cause is surely over .05 (bootstrap, 95 %)."""
-    own = [r for r in rows if r.fault == "none" and r.correct is not None and CONFIDENCE in r.signals]
+def calibration(rows: Sequence[Row], reference: Reference, scans: Scans) -> list[Finding]:
+    """Return a finding where the calibration error of records without a cause is surely over .05 (bootstrap, 95 %).
+
+    Confidence and right or wrong are of one answer: of a log, what the service gave; rows without either are left out.
+    """
+    own = [(r, r.confidence) for r in rows if r.fault == "none" and r.correct is not None and r.confidence is not None]
     if len(own) < LEAST_ROWS:
         return []
-    confidence = np.array([r.signals[CONFIDENCE] for r in own])
-    right = np.array([bool(r.correct) for r in own], np.float64)
+    confidence = np.array([sure for _, sure in own])
+    right = np.array([bool(r.correct) for r, _ in own], np.float64)
     random = np.random.default_rng(0)
     error = expected_error(confidence, right)
     drawn = [expected_error(confidence[k], right[k]) for k in random.integers(len(own), size=(DRAWS, len(own)))]
@@ -34,7 +37,7 @@ def calibration(rows: Sequence[Row], reference: Reference) -> list[Finding]:
     if low <= LEAST_ERROR:
         return []
     gap = float(confidence.mean() - right.mean())
-    worst = [r.id for r in sorted((r for r in own if not r.correct), key=lambda r: -r.signals[CONFIDENCE])]
+    worst = [r.id for r, _ in sorted(((r, sure) for r, sure in own if not r.correct), key=lambda pair: -pair[1])]
     return [
         Finding(
             rule="calibration",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from scipy.stats import mannwhitneyu, norm, rankdata
 
-from fusion_core.diagnose.population.pockets import SIGNIFICANT, Event, finding, pocket_of, population
+from fusion_core.diagnose.pocket import Pocket
+from fusion_core.diagnose.population.pockets import Event, events, population
 from fusion_core.diagnose.population.quiet import ADVICE, QUIET, names_of, odd_one
+from fusion_core.diagnose.population.scans import SIGNIFICANT, Scans, is_shadow
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import Finding
@@ -17,27 +20,30 @@ HIGH = 0.80  # quantile of the clean records from which a disagreement counts in
 
 
 @population("disagreement")
-def disagreement(rows: Sequence[Row], reference: Reference) -> list[Finding]:
-    """Return where modalities, each in domain, disagree more than elsewhere, by the signal that tells it best.
+def disagreement(rows: Sequence[Row], reference: Reference, scans: Scans) -> list[Finding]:
+    """Return where modalities, each in domain, disagree more than elsewhere, by the signal that tells it best there.
 
     Wrong answers are evidence too, as far as there are labels: both are scanned as one number.
     """
-    found = []
-    names = names_of(reference)
-    for name in names:
-        quiet = [r for r in rows if r.fault in QUIET and name in r.signals]
-        if not quiet:
-            continue
+    told: list[tuple[Pocket, Finding]] = []
+    for name in (names := names_of(reference)):
+        at = [k for k, r in enumerate(rows) if r.fault in QUIET and name in r.signals]
+        quiet = [rows[k] for k in at]
         values = np.array([r.signals[name] for r in quiet])
-        where = pocket_of(quiet, _normal_scores(values) + _errors(quiet))
-        if where is None or not _higher(values, where.rows):
-            continue
+        scores = _normal_scores(values) + _errors(quiet)
+        places = [p for p in scans.pockets(at, scores, len(names)) if _higher(values, p.rows)]
         limit = float(np.interp(HIGH, np.linspace(0, 1, 41), reference.spreads[name].quantiles))
         what = f"{odd_one(name).capitalize()}, each in domain,"
         event = Event("disagreement", "pair", "mismatched", quiet, values > limit, None, what, ADVICE)
-        if (one := finding(event, where)) is not None:
-            found.append((where.gain, one))
-    return [max(found, key=lambda pair: pair[0])[1]] if found else []
+        for where, found in zip(places, events(event, places), strict=False):
+            rows_in = np.zeros(len(rows), np.bool_)
+            rows_in[np.asarray(at)[where.rows]] = True
+            told.append((replace(where, rows=rows_in), found))
+    kept: list[tuple[Pocket, Finding]] = []
+    for where, found in sorted(told, key=lambda pair: -pair[0].gain):
+        if not any(is_shadow(where, other, scans.table) for other, _ in kept):
+            kept.append((where, found))
+    return [found for _, found in kept]
 
 
 def _normal_scores(values: np.ndarray) -> np.ndarray:

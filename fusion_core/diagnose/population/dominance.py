@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fusion_core.diagnose.population.pockets import Event, finding, population
+from fusion_core.diagnose.population.pockets import Event, events, population
+from fusion_core.diagnose.population.scans import Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import Finding
@@ -17,9 +18,9 @@ END = ".overrules"
 
 
 @population("dominance")
-def dominance(rows: Sequence[Row], reference: Reference) -> list[Finding]:
+def dominance(rows: Sequence[Row], reference: Reference, scans: Scans) -> list[Finding]:
     """Return the modalities whose answer was followed against all others clearly more often than on clean records."""
-    found = []
+    found = list[Finding]()
     for name in (n for n in reference.spreads if n.endswith(END)):
         own = [r for r in rows if r.fault == "none" and name in r.signals]
         if len(own) < LEAST_ROWS:
@@ -31,5 +32,5 @@ def dominance(rows: Sequence[Row], reference: Reference) -> list[Finding]:
             continue
         event = Event("dominance", modality, "dominated", own, hits, usual, f"{modality.capitalize()} alone decides",
                       f"Compare fusions that weigh {modality} less, and see whether its own answers hold.")  # fmt: skip
-        found.append(finding(event, None))
-    return [one for one in found if one is not None]
+        found += events(event, ())
+    return found

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from fusion_core.diagnose.population.pockets import population
+from fusion_core.diagnose.population.scans import Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import MODALITIES, Finding
@@ -29,7 +30,7 @@ class _Drift:
 
 
 @population("drift")
-def drift(rows: Sequence[Row], reference: Reference) -> list[Finding]:
+def drift(rows: Sequence[Row], reference: Reference, scans: Scans) -> list[Finding]:
     """Return each modality's signal whose distribution went farthest from that of clean records.
 
     Kolmogorov-Smirnov against the reference's quantiles, ties and all, corrected for the number of signals.
@@ -46,10 +47,10 @@ def drift(rows: Sequence[Row], reference: Reference) -> list[Finding]:
         if p < SIGNIFICANT and distance > LEAST_DRIFT:
             one = _Drift(name, distance, p, float(np.median(values)), spread.median, len(values))
             found.setdefault(name.split(".")[0], []).append(one)
-    return [_said(sorted(own, key=lambda d: -d.distance)) for own in found.values()]
+    return [_said(sorted(own, key=lambda d: -d.distance), reference.records) for own in found.values()]
 
 
-def _said(found: Sequence[_Drift]) -> Finding:
+def _said(found: Sequence[_Drift], clean: int) -> Finding:
     worst = found[0]
     modality = worst.signal.split(".")[0]
     cause = (modality, "out_of_domain") if modality in MODALITIES else ("none", "none")
@@ -59,7 +60,7 @@ def _said(found: Sequence[_Drift]) -> Finding:
         fault=cause[1],
         severity=min(1.0, worst.distance),
         message=f"{worst.signal} drifted: median {worst.median:.3g} over {worst.count:,} records, "
-        f"{worst.usual:.3g} over clean ones; {len(found)} of its modality's signals did.",
+        f"{worst.usual:.3g} over {clean:,} clean ones; {len(found)} of its modality's signals did.",
         advice="Compare recent records with the validation records in these signals.",
         record_ids=(),
         evidence={

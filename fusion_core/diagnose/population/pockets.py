@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.stats import binomtest
 
-from fusion_core.diagnose.pocket import Pocket, find_pocket
+from fusion_core.diagnose.pocket import Pocket
+from fusion_core.diagnose.population.scans import SIGNIFICANT, Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.registry import Registry
@@ -16,9 +17,8 @@ from fusion_core.types import Finding
 
 EXAMPLES = 20
 LEAST_HITS = 5
-SIGNIFICANT = 0.01
 
-Finds = Callable[[Sequence[Row], Reference], list[Finding]]
+Finds = Callable[[Sequence[Row], Reference, Scans], list[Finding]]
 population: Registry[Finds] = Registry("population rule")
 
 
@@ -37,32 +37,37 @@ class Event:
     usual: float | None
     what: str
     advice: str
+    level: float = field(default=SIGNIFICANT)
 
 
-def pocket_of(rows: Sequence[Row], values: np.ndarray) -> Pocket | None:
-    """Return where and when values are most surely higher; see `find_pocket`."""
-    return find_pocket([r.columns for r in rows], [r.timestamp.date() if r.timestamp else None for r in rows], values)
+def events(event: Event, found: Sequence[Pocket]) -> list[Finding]:
+    """Return a finding for each pocket of an event, else one of all rows; none where it is no commoner than usual.
 
-
-def finding(event: Event, where: Pocket | None) -> Finding | None:
-    """Return the finding of an event; None where it is in no pocket and no commoner than among clean records."""
+    What is elsewhere is in none of the pockets.
+    """
     if int(event.hits.sum()) < LEAST_HITS:
-        return None
+        return []
+    if not found:
+        return [_finding(event, None, np.zeros(len(event.hits), np.bool_))] if _commoner(event) else []
+    outside = ~np.any([where.rows for where in found], axis=0)
+    return [_finding(event, where, outside if outside.any() else ~where.rows) for where in found]
+
+
+def _finding(event: Event, where: Pocket | None, outside: np.ndarray) -> Finding:
     inside = where.rows if where else np.ones(len(event.hits), np.bool_)
-    rate = float(event.hits[inside].mean())
-    if where is None and not _commoner(event):
-        return None
-    elsewhere = float(event.hits[~inside].mean()) if where else float(event.usual or 0.0)
+    rate, others = float(event.hits[inside].mean()), int(outside.sum())
+    elsewhere = float(event.hits[outside].mean()) if where else float(event.usual or 0.0)
+    against = f"of {others:,} elsewhere" if where else "of clean ones"
     return Finding(
         rule=event.rule,
         modality=event.modality,
         fault=event.fault,
         severity=float(min(1.0, max(0.0, rate - elsewhere))),
         message=f"{event.what} in {rate:.0%} of {int(inside.sum()):,} records{place(where)}; "
-        f"{elsewhere:.1%} of {'all others' if where else 'clean ones'}.",
+        f"{elsewhere:.1%} {against}.",
         advice=event.advice,
         record_ids=tuple(r.id for r, hit in zip(event.rows, event.hits & inside, strict=True) if hit)[:EXAMPLES],
-        lift=_lift(event.hits, inside) if where else None,
+        lift=_lift(event.hits, inside, outside) if where else None,
         since=where.since.isoformat() if where and where.since else None,
         until=where.until.isoformat() if where and where.until else None,
         slice={where.column: where.value} if where and where.column else {},
@@ -72,6 +77,8 @@ def finding(event: Event, where: Pocket | None) -> Finding | None:
             "records": float(inside.sum()),
             "hits": float((event.hits & inside).sum()),
             "p": where.p if where else None,
+            **({"elsewhere_records": float(others)} if where else {}),
+            **({"columns_cut": ", ".join(where.cut)} if where and where.cut else {}),
         },
     )
 
@@ -91,10 +98,10 @@ def _commoner(event: Event) -> bool:
     if event.usual is None:
         return False
     count, rows = int(event.hits.sum()), len(event.hits)
-    return count / rows > event.usual and binomtest(count, rows, event.usual, "greater").pvalue <= SIGNIFICANT
+    return count / rows > event.usual and binomtest(count, rows, event.usual, "greater").pvalue <= event.level
 
 
-def _lift(hits: np.ndarray, inside: np.ndarray) -> float:
+def _lift(hits: np.ndarray, inside: np.ndarray, outside: np.ndarray) -> float:
     """Return how many times commoner hits are inside, both rates with half a hit added."""
-    rates = ((float(hits[rows].sum()) + 0.5) / (int(rows.sum()) + 1) for rows in (inside, ~inside))
+    rates = ((float(hits[rows].sum()) + 0.5) / (int(rows.sum()) + 1) for rows in (inside, outside))
     return next(rates) / next(rates)

@@ -9,8 +9,9 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from fusion_core.diagnose.pocket import Pocket
-from fusion_core.diagnose.population.pockets import SIGNIFICANT, Event, finding, pocket_of, population
+from fusion_core.diagnose.population.pockets import Event, events, population
 from fusion_core.diagnose.population.quiet import ADVICE, QUIET, names_of, odd_one
+from fusion_core.diagnose.population.scans import SIGNIFICANT, Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import Finding
@@ -19,19 +20,15 @@ LABEL_ADVICE = "Have labels of this slice checked by a second person."
 
 
 @population("unexplained")
-def unexplained(rows: Sequence[Row], reference: Reference) -> list[Finding]:
-    """Return where wrong answers without a cause gather, with the cause that shows there in many."""
-    quiet = [r for r in rows if r.correct is not None and r.fault in QUIET]
-    if not quiet:
-        return []
-    hits = np.array([not r.correct for r in quiet])
-    where = pocket_of(quiet, hits)
-    if where is None:
-        return []
+def unexplained(rows: Sequence[Row], reference: Reference, scans: Scans) -> list[Finding]:
+    """Return where wrong answers without a cause gather, each with the cause that shows there in many."""
+    at = [k for k, r in enumerate(rows) if r.correct is not None and r.fault in QUIET]
+    quiet = [rows[k] for k in at]
+    hits = np.array([not r.correct for r in quiet], np.bool_)
+    places = scans.pockets(at, hits)
     event = Event("unexplained", "none", "none", quiet, hits, None, "Wrong answers without a cause of their own",
                   "Open the examples, and compare this slice with the others.")  # fmt: skip
-    found = finding(event, where)
-    return [] if found is None else [_named(found, rows, where, reference)]
+    return [_named(found, rows, where, reference) for where, found in zip(places, events(event, places), strict=False)]
 
 
 def _named(found: Finding, rows: Sequence[Row], where: Pocket, reference: Reference) -> Finding:
