@@ -53,6 +53,7 @@ def main() -> None:
             parser.error(f"{folder.name!r} does not exist")
     content = [flag for model in given.model for flag in ("--model", str(model))]
     content += [part for flag, path in named.items() if path for part in (flag, str(path))]
+    content += [part for flag in ("--labels", "--task") if (said := getattr(given, flag[2:])) for part in (flag, said)]
     sys.argv = [
         "streamlit", "run", str(APP),
         f"--server.port={given.port}",

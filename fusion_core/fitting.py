@@ -101,7 +101,7 @@ def fit_model(
         heads[strategy_name], fitted[strategy_name] = train_head(
             strategy_name, stack.specs, classes, train, validation, settings, tell
         )
-    best = max(fitted, key=lambda s: fitted[s].validation_accuracy)
+    best = max(fitted, key=lambda s: fitted[s].rank)
     background = draw_background(train, settings.seed)
     return FusedModel(name, classes, stack, heads, fitted, background, best)
 
@@ -134,15 +134,19 @@ def fit_line(model: FusedModel, out: Path) -> Line:
         "strategies": {
             name: {
                 "parameters": f.parameters,
-                "validation_accuracy": round(f.validation_accuracy, 4),
-                "interval": [round(bound, 4) for bound in f.interval],
-                "chance": round(f.chance, 4),
+                "validation_accuracy": _rounded(f.validation_accuracy),
+                "interval": [_rounded(bound) for bound in f.interval or (None, None)],
+                "chance": _rounded(f.chance),
                 "status": f.status,
                 "seconds": round(f.seconds, 1),
             }
             for name, f in model.fitted.items()
         },
     }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
 
 
 def _sources(file: Path | None, records: Sequence[Record]) -> dict[str, EncoderSource]:

@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fusion_core.commands.flags import Verbs, emit, encoder_flags, open_model, say, verb
+from fusion_core.commands.flags import Verbs, emit, encoder_flags, named_model, open_model, say, verb
 from fusion_core.errors import CallError
 
 
 def add(verbs: Verbs) -> None:
     """Add the verb and its flags."""
     diagnose = verb(verbs, "diagnose", run_diagnose, "name the cause of every record's trouble, and of many's")
-    diagnose.add_argument("--model", required=True, type=Path, metavar="BUNDLE")
+    named_model(diagnose)
     diagnose.add_argument("--records", type=Path, metavar="DIR|ZIP|FILE")
     diagnose.add_argument("--log", type=Path, metavar="LOG", help="diagnose a run of it, and keep what is found there")
     diagnose.add_argument("--run", dest="run_name", default="", metavar="NAME", help="default: the log's only run")

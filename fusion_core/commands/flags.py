@@ -28,9 +28,16 @@ def verb(verbs: Verbs, name: str, run: Run, words: str) -> argparse.ArgumentPars
 
 def model_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that name a model, a record set and where encoders may come from."""
-    parser.add_argument("--model", required=True, type=Path, metavar="BUNDLE")
+    named_model(parser)
     parser.add_argument("--records", required=True, type=Path, metavar="DIR|ZIP|FILE")
     encoder_flags(parser)
+
+
+def named_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Add the flags that name a model, and what a foreign one is asked."""
+    parser.add_argument("--model", required=required, type=Path, metavar="BUNDLE|HF_DIR")
+    parser.add_argument("--labels", default="", metavar="A,B,C", help="classes a foreign model chooses among")
+    parser.add_argument("--task", default="", choices=("match",), help="what else a foreign model is asked")
 
 
 def question_flags(parser: argparse.ArgumentParser) -> None:
@@ -73,11 +80,21 @@ def roots(given: argparse.Namespace) -> Any:
     return EncoderRoots((*given.encoder_root, *defaults.folders), given.allow_hub)
 
 
-def open_model(given: argparse.Namespace) -> Any:
-    """Load the model that `--model` names."""
-    from fusion_core.bundle import load
+def asked_of(given: argparse.Namespace) -> Any:
+    """Return what a foreign model is asked."""
+    from fusion_core.asked import Asked, labels_of
 
-    return load(given.model, roots(given))
+    return Asked(labels_of(given.labels), given.task)
+
+
+def open_model(given: argparse.Namespace) -> Any:
+    """Load the model that is named; one without donors draws them from `--records`, where they are given."""
+    from fusion_core.opening import open_fused
+    from fusion_core.reading.records import read
+
+    named = getattr(given, "records", None)
+    records = None if named is None else lambda: read(named).records
+    return open_fused(given.model, roots(given), asked_of(given), records)
 
 
 def question_of(given: argparse.Namespace, randomise: bool = False) -> Any:

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 #: Layers of `fusion_core` from the bottom up; a module may import its own layer's package and anything lower.
 LAYERS = [
     {"errors", "types", "intervals", "ranks"},
-    {"registry", "words", "embedded"},
+    {"registry", "words", "embedded", "asked"},
     {"reading"},
     {"attention"},
     {"fusion"},
@@ -23,7 +23,8 @@ LAYERS = [
     {"question", "faults"},
     {"random_heads"},
     {"trace", "answers", "fit", "card"},
-    {"bundle", "lines", "answer_table"},
+    {"bundle", "lines", "answer_table", "foreign"},
+    {"opening"},
     {"doctor", "fitting", "influence", "neighbours", "report"},
     {"log"},
     {"diagnose"},

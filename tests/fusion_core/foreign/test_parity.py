@@ -1,0 +1,86 @@
+"""Our way through a family gives the numbers of the family's own forward on its own processor's inputs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tokenizers import Tokenizer
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+
+from fusion_core.encoders.stack import decode
+from tests.fusion_core.foreign.conftest import MATCH
+
+
+def pixels_of(kind, folder, record):
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    return kind(**settings)(images=decode(record, "image")[0].pixels, return_tensors="pt")["pixel_values"]
+
+
+def cosines(opened, name, records, asked=None):
+    model = opened(name, asked) if asked else opened(name)
+    with torch.no_grad():
+        return model, model.fuse(model.encode(model.prepare(records)), name)
+
+
+SHORT = "a photo of the cat"
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip"])
+def test_a_dual_encoder_scores_an_image_against_labels_as_the_family_does(opened, folders, records, name):
+    kinds = {
+        "clip": (transformers.CLIPModel, CLIPImageProcessorPil),
+        "siglip": (transformers.SiglipModel, SiglipImageProcessorPil),
+    }
+    model_class, processor = kinds[name]
+    folder, record = folders(name), records(name)[0]
+    own = model_class.from_pretrained(folder).eval()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    pixels = pixels_of(processor, folder, record)
+    if name == "siglip":
+        tokenizer.enable_padding(length=12, pad_id=0)
+    else:
+        tokenizer.enable_padding(pad_id=0)
+    labels = opened(name).classes
+    ids = torch.tensor([e.ids for e in tokenizer.encode_batch(list(labels))])
+    with torch.no_grad():
+        wanted = own(input_ids=ids, pixel_values=pixels).logits_per_image[0]
+    _, found = cosines(opened, name, [type(record)("x", image=record.image)])
+    if name == "siglip":
+        wanted = wanted - own.logit_bias.detach()
+    assert torch.allclose(found[0], wanted, atol=2e-4)
+
+
+def test_a_siglip_match_is_its_own_logit(opened, folders, records):
+    record = records("siglip")[0]
+    own = transformers.SiglipModel.from_pretrained(folders("siglip")).eval()
+    tokenizer = Tokenizer.from_file(str(folders("siglip") / "tokenizer.json"))
+    tokenizer.enable_padding(length=12, pad_id=0)
+    pixels = pixels_of(SiglipImageProcessorPil, folders("siglip"), record)
+    with torch.no_grad():
+        wanted = own(input_ids=torch.tensor([tokenizer.encode(SHORT).ids]), pixel_values=pixels).logits_per_image[0, 0]
+    _, found = cosines(opened, "siglip", [type(record)("x", text=SHORT, image=record.image)], MATCH)
+    assert found[0, 0] == 0
+    assert torch.allclose(found[0, 1], wanted, atol=2e-4)
+
+
+def test_zero_shot_is_the_mean_over_what_is_there(opened, records):
+    record = records("clip")[0]
+    parts = [type(record)("i", image=record.image), type(record)("t", text=SHORT)]
+    _, whole = cosines(opened, "clip", [type(record)("w", text=SHORT, image=record.image)])
+    _, alone = cosines(opened, "clip", parts)
+    assert torch.allclose(whole[0], alone.mean(dim=0), atol=2e-5)
+
+
+def test_clip_has_no_bias_so_its_threshold_lies_between_true_and_crossed_pairs(opened, records):
+    model, _ = cosines(opened, "clip", records("clip")[:2], MATCH)
+    head = model.head("clip")
+    with torch.no_grad():
+        cosine = head.cosine(model.encode(model.prepare(records("clip"))))
+    own = np.eye(len(cosine), dtype=bool)
+    middle = (cosine[own].mean() + cosine[~own].mean()) / 2
+    assert torch.allclose(head.bias, -head.scale * middle, atol=2e-2)

@@ -1,0 +1,89 @@
+"""Tiny random models of every family, made with the real classes and saved as a team would have them on disk."""
+
+from __future__ import annotations
+
+import json
+
+import torch
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+WORDS = (
+    "a",
+    "photo",
+    "of",
+    "the",
+    "cat",
+    "dog",
+    "red",
+    "blue",
+    "square",
+    "circle",
+    "what",
+    "colour",
+    "play",
+    "##ing",
+    "s",
+)
+PIXELS = {
+    "do_resize": True, "do_normalize": True, "do_rescale": True, "rescale_factor": 1 / 255, "resample": 3,
+    "image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28],
+}  # fmt: skip
+
+
+def bert_tokenizer(specials=("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")) -> Tokenizer:
+    vocabulary = {
+        word: n
+        for n, word in enumerate([*specials, *WORDS, *"abcdefghijklmnopqrstuvwxyz".replace("a", "").replace("s", "")])
+    }
+    vocabulary |= {f"##{c}": len(vocabulary) + n for n, c in enumerate("abcdefghijklmnopqrstuvwxyz")}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=specials[1]))
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def framed_by(tokenizer: Tokenizer, before: str, after: str) -> Tokenizer:
+    template = f"{before} $A {after}".strip()
+    named = [(name, tokenizer.token_to_id(name)) for name in (before, after) if name]
+    tokenizer.post_processor = processors.TemplateProcessing(single=template, special_tokens=named)
+    return tokenizer
+
+
+def keep(model, folder, tokenizer: Tokenizer, pixels: dict | None = None):
+    """Save a model with its tokenizer and preprocessor."""
+    model.eval().save_pretrained(folder, safe_serialization=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    if pixels is not None:
+        (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS | pixels))
+    return folder
+
+
+def clip(folder, side: int = 32, patch: int = 8):
+    torch.manual_seed(0)
+    tokenizer = framed_by(bert_tokenizer(("<pad>", "<unk>", "<start>", "<end>", "<mask>")), "<start>", "<end>")
+    layers = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.CLIPConfig(
+        text_config=layers | {"vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 12,
+                              "eos_token_id": 3, "bos_token_id": 2, "pad_token_id": 0},
+        vision_config=layers | {"image_size": side, "patch_size": patch}, projection_dim=8,
+    )  # fmt: skip
+    size = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}, "do_center_crop": True}
+    return keep(transformers.CLIPModel(config), folder, tokenizer, size)
+
+
+def siglip(folder, side: int = 32, patch: int = 8):
+    torch.manual_seed(1)
+    tokenizer = framed_by(bert_tokenizer(("<pad>", "<unk>", "<start>", "<end>", "<mask>")), "", "<end>")
+    layers = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = transformers.SiglipConfig(
+        text_config=layers | {"vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 12,
+                              "eos_token_id": 3, "bos_token_id": 2, "pad_token_id": 0, "projection_size": 16},
+        vision_config=layers | {"image_size": side, "patch_size": patch},
+    )  # fmt: skip
+    return keep(transformers.SiglipModel(config), folder, tokenizer, {"size": {"height": side, "width": side}})
+
+
+FAMILIES = {"clip": clip, "siglip": siglip}
+#: Sample sets that are not scene_qa.
+SETS: dict[str, str] = {}
