@@ -35,6 +35,8 @@ def add_content_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say what to show."""
     parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE|HF_DIR",
                         help="may be repeated")  # fmt: skip
+    parser.add_argument("--model-object", action="append", default=[], metavar="PACKAGE.MODULE:FACTORY",
+                        help="your own model; runs your code; may be repeated")  # fmt: skip
     parser.add_argument("--labels", default="", metavar="A,B,C", help="classes foreign models choose among")
     parser.add_argument("--task", default="", choices=("match",), help="what else foreign models are asked")
     parser.add_argument("--records", type=Path, metavar="DIR", help="record set to browse with the models")
@@ -47,17 +49,28 @@ def workplaces(arguments: Sequence[str]) -> list[Workplace]:
     parser = argparse.ArgumentParser(add_help=False)
     add_content_flags(parser)
     given, _ = parser.parse_known_args(arguments)
-    models = given.model or sorted((SAMPLES / "bundles").glob("*/"))
-    return [
+    models = given.model or ([] if given.model_object else sorted((SAMPLES / "bundles").glob("*/")))
+    asked = Asked(labels_of(given.labels), given.task)
+    named = [
         Workplace(
             model,
             _set_of(model, given.records, "test"),
             _set_of(model, given.training, "training"),
             _log_of(model, given.log),
-            Asked(labels_of(given.labels), given.task),
+            asked,
         )
         for model in (named.resolve() for named in models)
     ]
+    own = [
+        Workplace(
+            Path(name),
+            given.records and given.records.resolve(),
+            log=given.log and given.log.resolve(),
+            asked=Asked(object=name),
+        )
+        for name in given.model_object
+    ]
+    return [*named, *own]
 
 
 def _set_of(model: Path, named: Path | None, part: str) -> Path | None:

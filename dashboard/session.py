@@ -53,7 +53,7 @@ def model(folder: str) -> FusedModel:
     What was loaded lives as long as the server: freezing it keeps Streamlit's collector from walking it every run.
     """
     place = next((place for place in choices() if str(place.model) == folder), Workplace(Path(folder), None))
-    asked = place.asked if is_foreign(place.model) else Asked()
+    asked = place.asked if place.asked.object or is_foreign(place.model) else Asked()
     drawn = None if place.records is None else (lambda: record_set(str(place.records)).records)
     loaded = open_fused(place.model, None, asked, drawn)
     _ = loaded.stack.encoders

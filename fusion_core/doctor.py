@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
-import numpy as np
 import torch
 
 from fusion_core.attention import capture
@@ -14,23 +13,23 @@ from fusion_core.errors import CallError, FusionError
 from fusion_core.foreign.donors import pass_seconds
 from fusion_core.lines import Line
 from fusion_core.model import FusedModel
-from fusion_core.reading.clips import Clip
-from fusion_core.reading.pictures import Picture
+from fusion_core.own import object_lines
+from fusion_core.probe import PROBE
 from fusion_core.types import Tokens
 from fusion_core.words import AS_LOADED, accuracy_words
 
-#: A record nobody sent, to try a model on: four words, a ramp of grey, a second of a 440 Hz tone.
-PROBE = {
-    "text": "a photo of something",
-    "image": Picture(np.repeat(np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))[..., None], 3, axis=2), ()),
-    "audio": Clip(np.sin(np.arange(16_000, dtype=np.float32) * (2 * np.pi * 440 / 16_000)), 16_000, ()),
-}
 PACKAGES = ("torch", "transformers", "captum", "streamlit", "soundfile", "pyarrow")
 
 
 def capabilities(model: FusedModel | None) -> Iterator[Line]:
     """Yield `{"kind": "capability", "name", "supported", "reason"}`, for the installation or for one model."""
     yield from (_model_lines(model) if model is not None else _installation_lines())
+
+
+def object_capabilities(named: str) -> Iterator[Line]:
+    """Yield one capability line per point of the protocol that a team's own model was tried on."""
+    for point in object_lines(named):
+        yield _line(point.name, point.holds, point.words)
 
 
 def _line(name: str, supported: bool, reason: str) -> Line:

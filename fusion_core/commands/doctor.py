@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fusion_core.commands.flags import Verbs, emit, encoder_flags, named_model, open_model, verb
+from fusion_core.commands.flags import Verbs, emit, encoder_flags, named_model, open_model, say, verb
 from fusion_core.errors import CODES, CallError
 
 
@@ -20,11 +20,20 @@ def add(verbs: Verbs) -> None:
 
 def run_doctor(given: argparse.Namespace) -> int:
     """Say what can be done here, one capability a line."""
-    from fusion_core.doctor import capabilities
+    from fusion_core.doctor import capabilities, object_capabilities
 
     if given.codes:
         for code, meaning in CODES.items():
             emit({"kind": "code", "code": code, "meaning": meaning})
+        return 0
+    if given.model_object:
+        say(f"running your own code: {given.model_object}")
+        points = list(object_capabilities(given.model_object))
+        for line in points:
+            emit(line)
+        if all(line["supported"] for line in points):
+            for line in capabilities(open_model(given)):
+                emit(line)
         return 0
     if given.model is not None and not given.model.exists():
         raise CallError(f"there is no model at {given.model.name!r}")

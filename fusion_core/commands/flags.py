@@ -35,9 +35,20 @@ def model_flags(parser: argparse.ArgumentParser) -> None:
 
 def named_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the flags that name a model, and what a foreign one is asked."""
-    parser.add_argument("--model", required=required, type=Path, metavar="BUNDLE|HF_DIR")
+    named = parser.add_mutually_exclusive_group(required=required)
+    named.add_argument("--model", type=Path, metavar="BUNDLE|HF_DIR")
+    named.add_argument("--model-object", default="", action=_OwnObject, metavar="PACKAGE.MODULE:FACTORY",
+                       help="your own model; runs your code")  # fmt: skip
     parser.add_argument("--labels", default="", metavar="A,B,C", help="classes a foreign model chooses among")
     parser.add_argument("--task", default="", choices=("match",), help="what else a foreign model is asked")
+
+
+class _OwnObject(argparse.Action):
+    """Keep the name of the operator's object, which also stands where a model's folder would."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        """Set both `model_object` and `model`."""
+        namespace.model_object, namespace.model = values, Path(values)
 
 
 def question_flags(parser: argparse.ArgumentParser) -> None:
@@ -84,7 +95,7 @@ def asked_of(given: argparse.Namespace) -> Any:
     """Return what a foreign model is asked."""
     from fusion_core.asked import Asked, labels_of
 
-    return Asked(labels_of(given.labels), given.task)
+    return Asked(labels_of(given.labels), given.task, given.model_object)
 
 
 def open_model(given: argparse.Namespace) -> Any:
@@ -92,6 +103,8 @@ def open_model(given: argparse.Namespace) -> Any:
     from fusion_core.opening import open_fused
     from fusion_core.reading.records import read
 
+    if given.model_object:
+        say(f"running your own code: {given.model_object}")
     named = getattr(given, "records", None)
     records = None if named is None else lambda: read(named).records
     return open_fused(given.model, roots(given), asked_of(given), records)
