@@ -95,7 +95,7 @@ def at_input(
         baseline_name=", ".join(encoders[m].baseline_name for m in explained),
         to_tokens={m: _summed(encoders[m].token_of(parts[m]), _token_count(parts[m])) for m in explained},
         cells={m: encoders[m].token_of(parts[m]) for m in explained},
-        grids={m: model.stack.specs[m].grid for m in explained},
+        grids={m: None if (axis := parts[m].axes[0]) is None else axis.grid for m in explained},
         scale=model.logit_range(strategy),
         bytes_per_element=max(INPUT_BYTES, model.head(strategy).bytes_per_element),
         seed=seed,

@@ -153,6 +153,7 @@ def test_views_of_attention_cover_every_token(opened, records, name, asked):
             assert scores.shape == (int(tokens[m].mask.sum()),)
             assert np.isfinite(scores).all()
     rollout = next(view for view in views if view.method == "rollout")
+    assert set(rollout.scores) == ({"text"} if name == "clap" else set(model.modalities))
     assert all(scores.sum() > 0 for scores in rollout.scores.values())
 
 

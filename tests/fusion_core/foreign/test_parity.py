@@ -13,6 +13,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from fusion_core.encoders.stack import decode
+from fusion_core.reading.clips import Clip
 from tests.fusion_core.foreign.conftest import MATCH
 
 
@@ -84,3 +85,26 @@ def test_clip_has_no_bias_so_its_threshold_lies_between_true_and_crossed_pairs(o
     own = np.eye(len(cosine), dtype=bool)
     middle = (cosine[own].mean() + cosine[~own].mean()) / 2
     assert torch.allclose(head.bias, -head.scale * middle, atol=2e-2)
+
+
+@pytest.mark.parametrize(("seconds", "off"), [(2.0, 0.35), (3.0, 0.35), (10.0, 0.02)])
+def test_clap_scores_a_clip_as_the_family_does_up_to_the_seams(opened, folders, seconds, off):
+    """The log-mel is repeated rather than the samples: frames at the seams differ, and one frame in a thousand ends."""
+    folder = folders("clap")
+    own = transformers.ClapModel.from_pretrained(folder).eval()
+    extractor = transformers.ClapFeatureExtractor.from_pretrained(folder)
+    rng = np.random.default_rng(0)
+    samples = (rng.standard_normal(int(seconds * 16_000)) * np.linspace(0.05, 0.5, int(seconds * 16_000))).astype("f4")
+    features = extractor(samples, sampling_rate=16_000, return_tensors="pt")["input_features"].float()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    model = opened("clap")
+    with torch.no_grad():
+        ids = [torch.tensor([tokenizer.encode(label).ids]) for label in model.classes]
+        wanted = torch.cat([own(input_ids=i, input_features=features).logits_per_audio[0] for i in ids])
+        inputs, _ = model.stack.encoders["audio"].prepare([Clip(samples, 16_000, ())])
+        tokens = model.stack.encoders["audio"].encode(inputs)
+        blank, _ = model.stack.encoders["text"].prepare([None])
+        found = model.fuse({"audio": tokens, "text": model.stack.encoders["text"].encode(blank)}, "clap")[0]
+    spread = float(wanted.max() - wanted.min())
+    assert float((found - wanted).abs().max()) <= off * spread
+    assert int(found.argmax()) == int(wanted.argmax())
