@@ -85,7 +85,8 @@ class SliceEncoder:
 
     def _mel(self, clip: Clip) -> tuple[np.ndarray, tuple[str, ...]]:
         samples = resample(clip.samples, clip.rate, self.rate).astype(np.float64)
-        most, notes = int(self.extractor.nb_max_samples), ()
+        most = int(self.extractor.nb_max_samples)
+        notes: tuple[str, ...] = ()
         if len(samples) > most:
             notes = (f"audio cut to its first {most / self.rate:.0f} of {len(samples) / self.rate:.1f} s",)
             samples = samples[:most]
