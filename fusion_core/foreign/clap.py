@@ -83,4 +83,4 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     return late_parts({"text": pieces, "audio": slices}, towers, model.logit_scale_a.exp(), None, asked)
 
 
-family("clap")(Family(("ClapModel",), "late", ("labels", "match"), build))
+family("clap")(Family({"labels": "ClapModel", "match": "ClapModel"}, "late", build))

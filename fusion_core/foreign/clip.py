@@ -85,4 +85,4 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     return late_parts({"text": pieces, "image": patches}, towers, model.logit_scale.exp(), None, asked)
 
 
-family("clip")(Family(("CLIPModel",), "late", ("labels", "match"), build))
+family("clip")(Family({"labels": "CLIPModel", "match": "CLIPModel"}, "late", build))

@@ -8,7 +8,7 @@ from typing import Any
 
 from fusion_core.asked import Asked
 from fusion_core.encoders import Encoder
-from fusion_core.errors import ModelError
+from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.head import ForeignHead
 from fusion_core.registry import Registry
@@ -26,20 +26,22 @@ class Parts:
 class Family:
     """A family of models.
 
-    class_names: the Transformers classes that are loaded, picked by `architectures` in the config, the first when it
-    names none of them. fusion: how it fuses, in a few words. tasks: what it can be asked.
+    class_names: the Transformers class that answers each task, `labels` or `match`. fusion: how it fuses, in a word.
     """
 
-    class_names: tuple[str, ...]
+    class_names: Mapping[str, str]
     fusion: str
-    tasks: tuple[str, ...]
     build: Callable[[Any, Folder, Asked], Parts]
 
-    def class_name(self, folder: Folder) -> str:
-        """Return the class to load."""
+    def class_name(self, folder: Folder, task: str) -> str:
+        """Return the class to load for a task; raises CallError where the folder's weights are for another one."""
+        wanted = self.class_names[task]
         named = folder.config.get("architectures")
-        named = [str(n) for n in named] if isinstance(named, list) else []
-        return next((n for n in named if n in self.class_names), self.class_names[0])
+        own = {str(n) for n in named} & set(self.class_names.values()) if isinstance(named, list) else set()
+        if own and wanted not in own:
+            can = [t for t, name in self.class_names.items() if name in own]
+            raise CallError(f"{folder.path.name} is a {sorted(own)[0]}: it answers --{can[0]}, not --{task}")
+        return wanted
 
 
 family: Registry[Family] = Registry("family")

@@ -83,6 +83,18 @@ def heard_attention(
     return (passed @ value).transpose(1, 2).contiguous(), passed
 
 
+def explicit_attention(query: Tensor, key: Tensor, value: Tensor, there: Tensor) -> Tensor:
+    """Attend with a softmax written out, as families do that have their own: `[B, H, T, d]` to `[B, T, H * d]`.
+
+    there: keys that exist, `bool [B, 1, 1, T_k]`. Nothing changes while a tape is open.
+    """
+    weights = _weights(query, key, there, None, causal=False)
+    site = _site.get()
+    if open_tape() is not None and site is not None:
+        weights = hear(site, weights)
+    return (weights @ value).transpose(1, 2).flatten(2)
+
+
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None, causal: bool) -> Tensor:
     scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
     if mask is not None:

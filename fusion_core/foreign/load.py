@@ -29,9 +29,8 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     folder = open_folder(path)
     name, found = family_of(folder)
     classes = asked.classes
-    if ("match" if asked.task else "labels") not in found.tasks:
-        raise CallError(f"{name} models answer {' or '.join('--' + t for t in found.tasks)} only")
-    parts = found.build(folder.load(found.class_name(folder)), folder, asked)
+    task = "match" if asked.task else "labels"
+    parts = found.build(folder.load(found.class_name(folder, task)), folder, asked)
     stack = LoadedStack(parts.encoders)
     head = parts.head
 

@@ -102,4 +102,4 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     return late_parts({"text": pieces, "image": patches}, towers, model.logit_scale.exp(), model.logit_bias, asked)
 
 
-family("siglip")(Family(("SiglipModel",), "late", ("labels", "match"), build))
+family("siglip")(Family({"labels": "SiglipModel", "match": "SiglipModel"}, "late", build))

@@ -10,7 +10,7 @@ from fusion_core.asked import Asked
 from fusion_core.foreign import load_foreign
 from fusion_core.reading.records import read
 from tests.conftest import SAMPLES
-from tests.fusion_core.foreign.tiny import FAMILIES, SETS
+from tests.fusion_core.foreign.tiny import BY_TASK, FAMILIES, SETS
 
 LABELS = Asked(labels=("red", "blue", "a photo of the cat"))
 MATCH = Asked(task="match")
@@ -21,9 +21,9 @@ def folders(tmp_path_factory):
     """A folder of each family, made when it is first asked for."""
 
     @cache
-    def made(name):
+    def made(name, task="labels"):
         folder = tmp_path_factory.mktemp(name)
-        return FAMILIES[name](folder)
+        return BY_TASK[name](folder, task) if name in BY_TASK else FAMILIES[name](folder)
 
     return made
 
@@ -45,6 +45,6 @@ def opened(folders, records):
 
     @cache
     def model(name, asked=LABELS):
-        return load_foreign(folders(name), asked, lambda: records(name))
+        return load_foreign(folders(name, asked.task or "labels"), asked, lambda: records(name))
 
     return model

@@ -11,10 +11,15 @@ import transformers
 from tokenizers import Tokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
 
+from fusion_core.asked import Asked
 from fusion_core.encoders.stack import decode
+from fusion_core.errors import CallError
+from fusion_core.foreign import load_foreign
 from fusion_core.reading.clips import Clip
-from tests.fusion_core.foreign.conftest import MATCH
+from fusion_core.reading.pictures import Picture
+from tests.fusion_core.foreign.conftest import LABELS, MATCH
 
 
 def pixels_of(kind, folder, record):
@@ -108,3 +113,38 @@ def test_clap_scores_a_clip_as_the_family_does_up_to_the_seams(opened, folders, 
     spread = float(wanted.max() - wanted.min())
     assert float((found - wanted).abs().max()) <= off * spread
     assert int(found.argmax()) == int(wanted.argmax())
+
+
+@pytest.mark.parametrize("size", [(32, 32), (60, 90), (200, 120)], ids=str)
+@pytest.mark.parametrize("task", ["labels", "match"])
+def test_vilt_answers_as_the_family_does_whatever_the_shape_of_the_picture(opened, folders, records, size, task):
+    asked = MATCH if task == "match" else LABELS
+    model, folder = opened("vilt", asked), folders("vilt", task)
+    kind = transformers.ViltForImageAndTextRetrieval if task == "match" else transformers.ViltForQuestionAnswering
+    own = kind.from_pretrained(folder).eval()
+    pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    settings = json.loads((folder / "preprocessor_config.json").read_text())
+    seen = ViltImageProcessorPil(**settings)(images=pixels, return_tensors="pt")
+    ids = torch.tensor([Tokenizer.from_file(str(folder / "tokenizer.json")).encode(SHORT).ids])
+    encoders = model.stack.encoders
+    with torch.no_grad():
+        wanted = own(input_ids=ids, attention_mask=torch.ones_like(ids), **seen).logits[0]
+        inputs, _ = encoders["image"].prepare([Picture(pixels, ())])
+        words, _ = encoders["text"].prepare([SHORT])
+        tokens = {"image": encoders["image"].encode(inputs), "text": encoders["text"].encode(words)}
+        found = model.fuse(tokens, "vilt")[0]
+    grid = inputs.axes[0].grid
+    assert tuple(side * 8 for side in grid) == tuple(seen["pixel_values"].shape[2:])
+    if task == "labels":
+        wanted = wanted[[0, 2, 3]]
+    else:
+        assert found[0] == 0
+        found = found[1:]
+    assert torch.allclose(found, wanted, atol=2e-5)
+
+
+def test_a_vilt_has_the_answers_its_classifier_has(folders, records):
+    with pytest.raises(CallError, match="no answer 'green'"):
+        load_foreign(folders("vilt"), Asked(labels=("red", "green")))
+    with pytest.raises(CallError, match="it answers --labels"):
+        load_foreign(folders("vilt"), MATCH)
