@@ -20,7 +20,7 @@ from fusion_core.words import ACCURACY_UNKNOWN, AS_LOADED, count
 
 CHANCE = "chance"
 #: Checks that speak of the strategy's attention; those of sums travel with the ledger and attribution they judge.
-ABOUT_ATTENTION = ("attention_matters",)
+ABOUT_ATTENTION = ("attention_matters", "parity")
 Json = dict[str, Any]
 
 
@@ -95,7 +95,7 @@ def payload(
         "record": _record(traces[0].record, labels),
         "classes": list(traces[0].prediction.classes),
         "reads": [m for m in MODALITIES if any(m in trace.ledger.contributions for trace in traces)],
-        "names": {name: say(name, labels) for name in (*MODALITIES, "cls")},
+        "names": {name: say(name, labels) for name in (*MODALITIES, "cls", *_other_segments(traces))},
         "image": image,
         "audio": audio,
         "strategies": shown,
@@ -109,6 +109,12 @@ def payload(
             card |= _maps(trace, later, labels)
     content |= {"methods": list(later.methods), "similar": later.similar}
     return content | {"revision": revision, "stage": _hash(content)}
+
+
+def _other_segments(traces: Sequence[Trace]) -> list[str]:
+    """Return the parts of token axes that are no modality, such as a tower's end piece."""
+    named = {name for trace in traces for found in trace.attention for name in (found.query, found.key)}
+    return sorted(named - {*MODALITIES, "cls"})
 
 
 def _maps(trace: Trace, later: Later, labels: Mapping[str, str]) -> Json:

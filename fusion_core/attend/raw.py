@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from fusion_core.attend.joint import owner
 from fusion_core.attention import Captured, Segments, Tape
 from fusion_core.types import MODALITIES, AttentionMap
 
@@ -36,7 +37,7 @@ def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, 
         for captured in heard
         for query, rows in _slices(captured.query)
         for key, columns in _slices(captured.key)
-        if query not in absent and key not in absent
+        if owner(query) not in absent and owner(key) not in absent
     )
     return _united(maps)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fusion_core.foreign import blip as blip
 from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
 from fusion_core.foreign import siglip as siglip

@@ -39,9 +39,9 @@ _site: ContextVar[Site | None] = ContextVar("foreign_site", default=None)
 
 
 @contextmanager
-def hearing(name: str, query: Segments, key: Segments, allowed: Tensor) -> Iterator[Site]:
-    """Name the attention that runs inside; layers count up from 0. allowed: keys that exist, `bool [B, 1, 1, T_k]`."""
-    site = Site(name, tuple(part for part in query if part[1]), tuple(part for part in key if part[1]), allowed)
+def hearing(name: str, query: Segments, key: Segments, allowed: Tensor, layer: int = 0) -> Iterator[Site]:
+    """Name the attention that runs inside; layers count up from `layer`. allowed: keys, `bool [B, 1, 1, T_k]`."""
+    site = Site(name, tuple(part for part in query if part[1]), tuple(part for part in key if part[1]), allowed, layer)
     token = _site.set(site)
     try:
         yield site
@@ -67,16 +67,17 @@ def heard_attention(
     **how: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Attend as SDPA does, `[B, H, T, d]` to `[B, T, H, d]`; see the module for what an open tape adds."""
+    # Said outright: where neither says it, SDPA takes a module to be causal, and CLAP's text tower is not.
+    causal = bool(is_causal if is_causal is not None else getattr(module, "is_causal", False))
     tape, site = open_tape(), _site.get()
     fused = None
     if tape is None or site is None or tape.edit is None:
         fused, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, scaling=scaling, is_causal=is_causal, **how
+            module, query, key, value, attention_mask, scaling=scaling, is_causal=causal, **how
         )
     if tape is None or site is None:
         assert fused is not None
         return fused, None
-    causal = bool(is_causal if is_causal is not None else getattr(module, "is_causal", False))
     passed = hear(site, _weights(query, key, attention_mask, scaling, causal))
     if fused is not None:
         return fused, passed

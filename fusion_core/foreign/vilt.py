@@ -32,6 +32,8 @@ class ViltHead(ForeignHead):
     `[0, rank]`, 0 for both where one of the pair is absent. Nothing present gives zeros.
     """
 
+    kernel = "explicit"
+
     def __init__(self, specs: Mapping[str, TokenSpec], model: Any, pieces: PieceEncoder, kept: Tensor | None) -> None:
         super().__init__(specs)
         self.stream, self.kept = model.vilt, kept

@@ -118,11 +118,13 @@ class Head(nn.Module):
     level: what it reads of the tokens: what the encoders made of them, or their low-level features. readout: names of
     the segments the answer is read from after the last attention, each as the mean of its valid tokens. All modalities
     unless a subclass says otherwise; without attention nobody asks. bytes_per_element: memory that the gradient of one
-    row takes per element of its tokens, at most.
+    row takes per element of its tokens, at most. kernel: `fused` where the answer comes another way than the one that
+    attention is captured and edited on.
     """
 
     level: Level = "tokens"
     bytes_per_element = 40
+    kernel = "explicit"
     readout: tuple[str, ...]
 
     def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:

@@ -21,6 +21,8 @@ class OwnHead(ForeignHead):
     for the joint vector of their model is not known.
     """
 
+    kernel = "explicit"
+
     def __init__(self, specs: Mapping[str, TokenSpec], model: OwnModel, strategy: str, classes: int) -> None:
         super().__init__(specs)
         self.model, self.strategy, self.classes = model, strategy, classes

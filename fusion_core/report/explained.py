@@ -83,9 +83,11 @@ def attention_card(case: Case, trace: Trace) -> Markup:
     if not trace.scores:
         why = NO_ATTENTION.get(trace.strategy, UNHEARD)
         return card("Attention", tag("p", why, class_="sentence"))
+    two_ways = next((check for check in trace.checks if check.name == "parity"), None)
     told = tag("p", LOOKS, " ", tag("b", _sentence(matters)) if matters else "", class_="sentence")
+    parity = tag("p", _sentence(two_ways), class_="sentence") if two_ways else ""
     views = [_view(case, trace, view) for view in trace.scores]
-    return card("Where it looks", told, tag("div", *views, class_="views"), caption="attention per token")
+    return card("Where it looks", told, parity, tag("div", *views, class_="views"), caption="attention per token")
 
 
 def _sentence(check: Check) -> str:

@@ -9,16 +9,20 @@ import pytest
 import torch
 import transformers
 from tokenizers import Tokenizer
+from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 from transformers.models.vilt.image_processing_pil_vilt import ViltImageProcessorPil
 
 from fusion_core.asked import Asked
+from fusion_core.attention import capture
 from fusion_core.encoders.stack import decode
 from fusion_core.errors import CallError
 from fusion_core.foreign import load_foreign
 from fusion_core.reading.clips import Clip
 from fusion_core.reading.pictures import Picture
+from fusion_core.trace import trace_record
+from fusion_core.verify.parity import parity
 from tests.fusion_core.foreign.conftest import LABELS, MATCH
 
 
@@ -148,3 +152,73 @@ def test_a_vilt_has_the_answers_its_classifier_has(folders, records):
         load_foreign(folders("vilt"), Asked(labels=("red", "green")))
     with pytest.raises(CallError, match="it answers --labels"):
         load_foreign(folders("vilt"), MATCH)
+
+
+@pytest.mark.parametrize("task", ["labels", "match"])
+def test_blip_answers_as_the_family_does(opened, folders, records, task):
+    model, folder = opened("blip", MATCH if task == "match" else LABELS), folders("blip", task)
+    kind = transformers.BlipForImageTextRetrieval if task == "match" else transformers.BlipForQuestionAnswering
+    own, record = kind.from_pretrained(folder).eval(), records("blip")[0]
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids, pixels = torch.tensor([tokenizer.encode(SHORT).ids]), pixels_of(BlipImageProcessorPil, folder, record)
+    with torch.no_grad():
+        found = model.fuse(model.encode(model.prepare([type(record)("x", text=SHORT, image=record.image)])), "blip")[0]
+        if task == "match":
+            wanted = own(input_ids=ids, pixel_values=pixels, attention_mask=torch.ones_like(ids)).itm_score[0]
+        else:
+            seen = own.vision_model(pixel_values=pixels).last_hidden_state
+            asked = own.text_encoder(input_ids=ids, encoder_hidden_states=seen).last_hidden_state
+            wanted = torch.stack([_likelihood(own, tokenizer, label, asked) for label in model.classes])
+    assert torch.allclose(found, wanted, atol=2e-4)
+
+
+def _likelihood(own, tokenizer, label, asked):
+    answer = torch.tensor([[5, *tokenizer.encode(label, add_special_tokens=False).ids, 3]])
+    logits = own.text_decoder(input_ids=answer[:, :-1], encoder_hidden_states=asked, is_decoder=True).logits
+    return logits.log_softmax(-1).gather(2, answer[:, 1:, None]).mean()
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "clap"])
+def test_the_way_of_gradients_and_the_way_of_the_answer_agree(opened, records, name):
+    model = opened(name)
+    _, tokens = model.encode_record(records(name)[0])
+    found = parity(model, tokens, name)
+    assert found.passed
+    assert found.value < 1e-4
+    assert "the same answer" in found.sentence
+
+
+@pytest.mark.parametrize("name", ["vilt", "blip"])
+def test_families_with_their_own_softmax_have_one_way_only(opened, records, name):
+    model = opened(name)
+    _, tokens = model.encode_record(records(name)[0])
+    assert parity(model, tokens, name) is None
+    with torch.no_grad():
+        plain = model.fuse(tokens, name)
+        with capture(edit=lambda probe, weights, allowed: weights) as tape:
+            assert torch.equal(model.fuse(tokens, name), plain)
+    assert {c.site for c in tape.captured} == ({"stream"} if name == "vilt" else {"text tower", "image tower", "cross"})
+
+
+def test_blip_skips_cross_attention_where_there_is_no_picture(opened, records):
+    model, record = opened("blip"), records("blip")[0]
+    (trace,) = trace_record(model, type(record)("t", text=SHORT), model.strategies)
+    assert {a.site for a in trace.attention} == {"text tower"}
+    assert not any("image" in name for a in trace.attention for name in (a.query, a.key))
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "clap"])
+@pytest.mark.parametrize("text", ["red", SHORT, "a photo of the blue square"])
+def test_a_text_tower_gives_the_vector_of_the_family(opened, folders, name, text):
+    kinds = {"clip": transformers.CLIPModel, "siglip": transformers.SiglipModel, "clap": transformers.ClapModel}
+    own = kinds[name].from_pretrained(folders(name)).eval()
+    tokenizer = Tokenizer.from_file(str(folders(name) / "tokenizer.json"))
+    if name == "siglip":
+        tokenizer.enable_padding(length=12, pad_id=0)
+    ids = torch.tensor([tokenizer.encode(text).ids])
+    model = opened(name)
+    with torch.no_grad():
+        wanted = own.get_text_features(input_ids=ids).pooler_output[0]
+        inputs, _ = model.stack.encoders["text"].prepare([text])
+        found = model.head(name)._embedded("text", model.stack.encoders["text"].encode(inputs))[0]
+    assert torch.allclose(found, wanted / wanted.norm(), atol=1e-5)
