@@ -21,8 +21,7 @@ def triage_screen() -> None:
         from dashboard import state
         from dashboard.screens import triage
     state.follow_address()
-    if (screen := state.arrival()) in SCREENS:
-        st.switch_page(SCREENS[screen], query_params=state.link())
+    _go_where_the_link_leads("triage")
     triage.render(lambda: st.switch_page(INSPECT, query_params=state.link()))
 
 
@@ -32,9 +31,29 @@ def inspect_screen() -> None:
         from dashboard import state
         from dashboard.screens import inspect
     state.follow_address()
-    if state.arrival() == "present":
-        st.switch_page(PRESENT, query_params=state.link())
+    _go_where_the_link_leads("inspect")
     inspect.render(lambda: st.switch_page(TRIAGE, query_params=state.link()))
+
+
+def compare_screen() -> None:
+    """The same, for all strategies side by side."""
+    with st.spinner(STARTING):
+        from dashboard import state
+        from dashboard.screens import compare
+    state.follow_address()
+    compare.render(
+        lambda: st.switch_page(INSPECT, query_params=state.link()),
+        lambda: st.switch_page(TRIAGE, query_params=state.link()),
+    )
+
+
+def guide_screen() -> None:
+    """The same, for what to choose."""
+    with st.spinner(STARTING):
+        from dashboard import state
+        from dashboard.screens import guide
+    state.follow_address()
+    guide.render(lambda screen: st.switch_page(SCREENS[screen], query_params=state.link()))
 
 
 def present_screen() -> None:
@@ -44,13 +63,23 @@ def present_screen() -> None:
     present.render()
 
 
+def _go_where_the_link_leads(here: str) -> None:
+    from dashboard import state
+
+    screen = state.arrival()
+    if screen in SCREENS and screen != here:
+        st.switch_page(SCREENS[screen], query_params=state.link())
+
+
 LOGGED = any(place.log is not None for place in workplaces(sys.argv[1:]))
 TRIAGE = st.Page(triage_screen, title="Triage", url_path="triage", default=LOGGED)
 INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect", default=not LOGGED)
+COMPARE = st.Page(compare_screen, title="Compare", url_path="compare")
+GUIDE = st.Page(guide_screen, title="Which fusion", url_path="guide")
 PRESENT = st.Page(present_screen, title="Present", url_path="present")
-SCREENS = {"inspect": INSPECT, "present": PRESENT}
+SCREENS = {"inspect": INSPECT, "compare": COMPARE, "guide": GUIDE, "present": PRESENT}
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation([TRIAGE, INSPECT, PRESENT], position="top").run()
+st.navigation([TRIAGE, INSPECT, COMPARE, GUIDE, PRESENT], position="top").run()

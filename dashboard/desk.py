@@ -99,7 +99,6 @@ def open_desk(place: Workplace, run: str) -> Desk:
     """Open a run of the place's log as the address asks for it; raises CallError when it cannot be read."""
     assert place.log is not None
     store = log_session.store(place.log, run)
-    found = store.opened[0].diagnosed
-    strategy = found.strategy if found else log_session.first_strategy(store)
+    strategy = log_session.strategy_of(store)
     labelled = log_session.ask(store, "labelled", Filter(strategy=strategy)) > 0
     return Desk(place, store, strategy, labelled, Asked.read(state.link(), labelled))

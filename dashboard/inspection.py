@@ -14,6 +14,8 @@ import torch
 from dashboard.views import media
 from dashboard.views.board import heard
 from dashboard.views.similar import Glimpse, Near, similar
+from fusion_core.compare.cost import strategy_costs
+from fusion_core.compare.result import StrategyCost
 from fusion_core.errors import RecordError
 from fusion_core.influence import InfluenceIndex
 from fusion_core.model import FusedModel
@@ -22,10 +24,12 @@ from fusion_core.question import Question
 from fusion_core.reading.bounded import decode_audio, decode_image
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
+from fusion_core.tokens import TokenSet
 from fusion_core.trace import trace_strategies
 from fusion_core.types import Failure, Inputs, Record, Tokens, Trace
 
 NEIGHBOURS = 5
+TIMED = 8  # records
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,14 @@ def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:
     done = set.intersection(*({a.target for a in trace.attributions} for trace in found.traces))
     ranked = np.argsort(-likely, kind="stable")
     return tuple(model.classes[i] for i in ranked if model.classes[i] not in done)
+
+
+def fusion_costs(model: FusedModel) -> dict[str, StrategyCost]:
+    """Measure what every strategy costs on the first few background records."""
+    rows = torch.arange(min(TIMED, model.background.size))
+    pools = {m: tokens.rows(rows) for m, tokens in model.background.tokens.items()}
+    names = tuple(str(k) for k in rows.tolist())
+    return strategy_costs(model, TokenSet(pools, dict.fromkeys(pools, rows), names, (None,) * len(names)))
 
 
 def similar_to(

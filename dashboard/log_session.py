@@ -36,6 +36,8 @@ QUESTIONS: Mapping[str, Callable[..., Any]] = {
     "calibration": queries.calibration,
     "by_slice": lambda store, rows, column: queries.by_slice(store, column, rows),
     "page": lambda store, rows, order, offset, limit: queries.page(store, rows, order, offset, limit),
+    "error_codes": queries.error_codes,
+    "error_page": lambda store, rows: queries.error_page(store, rows),
     "by_cause": caused.by_cause,
     "cause_timeline": caused.cause_timeline,
     "failure_points": caused.failure_points,
@@ -71,8 +73,14 @@ def ask(opened: Store, question: str, rows: Filter, *more: str | int | Order) ->
     return _answered(str(opened.log), str(opened.run), opened.mark, question, about, rows, more)
 
 
-def first_strategy(opened: Store) -> str:
-    """Return the strategy most rows of a run were answered by; CallError for a run without a row."""
+def strategy_of(opened: Store) -> str:
+    """Return the strategy a run is looked at under: the diagnosed one, else that of most rows.
+
+    CallError for a run without a row.
+    """
+    diagnosed = opened.opened[0].diagnosed
+    if diagnosed is not None:
+        return diagnosed.strategy
     found = ask(opened, "by_slice", Filter(), "strategy")
     if found.empty:
         raise CallError(f"run {opened.run} has no answered rows")
@@ -103,7 +111,7 @@ def heard(log: str, name: str) -> tuple[np.ndarray, int] | None:
 def logged_set(log: Path, run: str, ids: Sequence[str]) -> OpenSet:
     """Return records of a log as a set to inspect; CallError where the log has none of them any more."""
     opened = store(log, run)
-    found = [one.logged for one in queries.rows_of(opened, ids)]
+    found = [one.logged for one in queries.rows_of(opened, ids, strategy_of(opened))]
     records = RecordSet(tuple(record_of(opened, logged) for logged in found))
     if not records.records:
         raise CallError("the log does not hold this record any more")

@@ -8,12 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from dashboard.inspection import Inspection, content_key, inspect_record, similar_to
+from dashboard.inspection import Inspection, content_key, glimpse, inspect_record, similar_to
 from dashboard.session import answers, model, own_files
 from dashboard.uploads import OpenSet
 from dashboard.views.board import Board, Later, StrategyCard, payload
 from dashboard.views.labels import LABELS
+from dashboard.views.media import webp_uri
+from dashboard.views.sketch import Picture
 from fusion_core.types import Record
+
+SMALL, ROW_HEIGHT = 220, 88  # pixels
 
 
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)
@@ -46,6 +50,38 @@ def _shared_parts(content: str) -> dict[object, Any]:
 def parts(opened: OpenSet, content: str) -> dict[object, Any]:
     """Return what is worked out of a record so far, each part under its name, for more to be added."""
     return (_own_parts if opened.upload else _shared_parts)(content)
+
+
+@st.cache_resource(max_entries=400, scope="session", show_spinner=False)
+def _own_thumbnail(content: str, _record: Record) -> str | None:
+    return _thumbnail(_record)
+
+
+@st.cache_resource(max_entries=800, show_spinner=False)
+def _shared_thumbnail(content: str, _record: Record) -> str | None:
+    return _thumbnail(_record)
+
+
+def _thumbnail(record: Record) -> str | None:
+    pixels = glimpse(record, ("image",)).pixels
+    return None if pixels is None else webp_uri(pixels, ROW_HEIGHT)
+
+
+def thumbnail(opened: OpenSet, record: Record) -> str | None:
+    """Return a record's picture for a row of a table, None without one that can be read."""
+    with own_files(opened):
+        return (_own_thumbnail if opened.upload else _shared_thumbnail)(content_key(record), record)
+
+
+def small_picture(opened: OpenSet, record: Record, found: Inspection) -> Picture | None:
+    """Return a record's picture in small, with the size its boxes count; None without one."""
+    if found.image is None:
+        return None
+    with own_files(opened):
+        pixels = glimpse(record, ("image",)).pixels
+    if pixels is None:
+        return None
+    return Picture(webp_uri(pixels, SMALL), int(found.image["width"]), int(found.image["height"]))
 
 
 @st.cache_resource(max_entries=24, scope="session", show_spinner=False)

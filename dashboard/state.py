@@ -9,12 +9,14 @@ import streamlit as st
 from dashboard.uploads import OpenSet
 from fusion_core.reading.cells import MAX_ID_CHARACTERS
 
-LINK = (
+OF_A_RECORD = (
     "model", "set", "record", "screen", "strategy", "token", "view", "target", "seam", "direction", "layer", "head",
-    "map", "method", "against", "beside", "run", "cause", "where", "since", "until", "rows", "search", "order", "page",
+    "map", "method", "against", "beside",
 )  # fmt: skip
-SCREENS = ("triage", "inspect", "present")
-OF_A_RECORD = LINK[:-9]  # what the screens of one record put into a link; the rest is Triage's
+OF_TRIAGE = ("run", "cause", "where", "since", "until", "rows", "search", "order", "page")
+OF_COMPARE = ("part", "today", "fault", "explain", "failures")
+LINK = (*OF_A_RECORD, *OF_TRIAGE, *OF_COMPARE)
+SCREENS = ("triage", "inspect", "compare", "guide", "present")
 BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
 

@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import state
 from dashboard.desk import Desk, selection
 from dashboard.views import charts
+from dashboard.views.asked import OF_MANY
 from dashboard.views.triage import (
     cause_counts,
     drift_lines,
@@ -21,6 +22,7 @@ from dashboard.views.triage import (
     head_html,
     ranked,
 )
+from fusion_core.types import Finding
 from fusion_core.words import cause_words
 
 EVERYTHING = "everything"
@@ -59,6 +61,11 @@ def _span_chosen(desk: Desk, key: str) -> None:
         desk.change(replace(desk.asked, since=min(days), until=max(days), page=0))
 
 
+def _hides(desk: Desk, found: Finding) -> bool:
+    """Return whether a finding counts records that are not in view: it tells of right answers too."""
+    return desk.asked.rows == "failures" and found.rule not in OF_MANY
+
+
 def findings_card(desk: Desk) -> None:
     """Show what was found, commonest against all others first; a click shows its records."""
     st.markdown("**What is failing, and why?** :small[:gray[×: how much commoner than elsewhere]]")
@@ -75,7 +82,10 @@ def findings_card(desk: Desk) -> None:
         [-1, *range(len(found))],
         0 if at is None else at + 1,
         format_func=lambda k: EVERYTHING if k < 0 else finding_title(found[k], desk.colours),
-        captions=["all causes, slices and days", *(finding_caption(one, k == at) for k, one in enumerate(found))],
+        captions=[
+            "all causes, slices and days",
+            *(finding_caption(one, k == at, _hides(desk, one)) for k, one in enumerate(found)),
+        ],
         label_visibility="collapsed",
         key=key,
         on_change=lambda: desk.change(

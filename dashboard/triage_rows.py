@@ -11,7 +11,7 @@ from dashboard import log_session, state
 from dashboard.desk import Desk, OpenRecord
 from dashboard.views.asked import ORDERS, PER_PAGE
 from dashboard.views.escape import markdown_safe
-from dashboard.views.triage import chosen_sentence, rows_table
+from dashboard.views.triage import chosen_sentence, error_sentence, error_table, rows_table
 from fusion_core.log.caused import causes_of
 from fusion_core.reading.texts import show_text
 
@@ -52,6 +52,19 @@ def rows_card(desk: Desk, open_record: OpenRecord) -> None:
         _chosen(desk, page.iloc[chosen[0]], causes, open_record)
     else:
         st.caption("Select a row to hear its audio and to open it in Inspect.")
+
+
+def unanswered_card(desk: Desk) -> None:
+    """Name the rows that gave no answer, if there are any: they have no prediction and stand in no chart."""
+    rows = desk.asked.all_rows()
+    codes = desk.ask("error_codes", rows)
+    if codes.empty:
+        return
+    total = int(codes["rows"].sum())
+    with st.expander(f"{total:,} {'row' if total == 1 else 'rows'} without an answer", icon=":material/report:"):
+        st.caption(error_sentence(codes))
+        st.dataframe(error_table(desk.ask("error_page", rows)), hide_index=True, height="auto")
+        st.caption("The newest 50, by the days, release and strategy of the filters: no other column of them is known.")
 
 
 def _bar(desk: Desk, total: int) -> None:

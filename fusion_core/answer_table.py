@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +14,7 @@ import pyarrow.parquet as pq
 from fusion_core.answers import Answer
 from fusion_core.encoders.source import hash_file
 from fusion_core.errors import CallError, FusionError
-from fusion_core.types import Failure
+from fusion_core.types import Failure, Record, Refusal
 
 COLUMNS = ["id", "strategy", "status", "code", "prediction", "confidence", "label", "correct"]
 FILE_NAME = "answers.parquet"
@@ -67,3 +69,18 @@ def marks(bundle: Path, records: Path) -> dict[str, str]:
     if metadata is None:
         raise CallError(f"{records.name} has no metadata file")
     return {"model": hash_file(bundle / "model.json"), "records": hash_file(metadata)}
+
+
+def mark_records(rows: Sequence[Record | Refusal]) -> str:
+    """Return a hash of all that a model and a log read of the rows, media by their content."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(_told(row), ensure_ascii=True, default=str, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _told(row: Record | Refusal) -> list[object]:
+    if isinstance(row, Refusal):
+        return [row.id, row.code]
+    media = [None if m is None else m.sha256 for m in (row.image, row.audio)]
+    return [row.id, row.text, media, row.label, row.timestamp, dict(row.meta), row.flags]

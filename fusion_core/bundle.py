@@ -23,6 +23,7 @@ from fusion_core.encoders import EncoderRoots, EncoderSource
 from fusion_core.encoders.source import hash_file, other_kind, verify
 from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import ModelError
+from fusion_core.fit_facts import facts_entry, read_facts
 from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
 from fusion_core.model import Background, Fitted, FusedModel
 from fusion_core.reading.metadata import parse_object
@@ -33,11 +34,14 @@ FORMAT = 1
 MAX_JSON_BYTES = 1_000_000
 MAX_WEIGHT_BYTES = 500_000_000
 KEYS = {"format", "versions", "name", "classes", "default_strategy", "encoders", "head", "strategies", "background"}
+OPTIONAL = {"data"}  # bundles fitted before it was kept have none
 
 
 def save(model: FusedModel, folder: Path) -> None:
     """Write a model as a bundle; weights and background as float16."""
     (folder / "strategies").mkdir(parents=True, exist_ok=True)
+    for name in set(strategy) - set(model.heads):  # of an earlier model in the same place
+        (folder / "strategies" / f"{name}.safetensors").unlink(missing_ok=True)
     entries = []
     for name, head in model.heads.items():
         path = folder / "strategies" / f"{name}.safetensors"
@@ -63,6 +67,7 @@ def save(model: FusedModel, folder: Path) -> None:
         "head": asdict(any_head.settings),
         "strategies": entries,
         "background": {"donors": model.background.size, "sha256": hash_file(background)},
+        **({"data": facts_entry(model.facts)} if model.facts else {}),
     }
     (folder / "model.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     (folder / "README.md").write_text(model_card(model), "utf-8")
@@ -113,9 +118,9 @@ def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) ->
     default = str(content["default_strategy"])
     if default not in heads:
         raise ModelError(f"default strategy {default!r} is not among the bundle's: {', '.join(heads)}")
-    return FusedModel(
-        str(content["name"]), classes, EncoderStack(sources, roots, preprocessing), heads, fitted, background, default
-    )
+    facts = read_facts(content["data"], tuple(classes), tuple(heads)) if "data" in content else None
+    stack = EncoderStack(sources, roots, preprocessing)
+    return FusedModel(str(content["name"]), classes, stack, heads, fitted, background, default, facts)
 
 
 def _read_json(folder: Path) -> dict[str, Any]:
@@ -128,7 +133,7 @@ def _read_json(folder: Path) -> dict[str, Any]:
         content = parse_object(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise ModelError(f"model.json of {folder.name} is not strict JSON: it is cut or damaged") from error
-    if set(content) != KEYS:
+    if set(content) - OPTIONAL != KEYS:
         raise ModelError(f"model.json of {folder.name} must have exactly the keys {', '.join(sorted(KEYS))}")
     if content["format"] != FORMAT:
         raise ModelError(f"{folder.name} has format {content['format']!r}; this version reads format {FORMAT}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fusion_core.fit_facts import Figure, FitFacts
 from fusion_core.model import FusedModel
 
 
@@ -35,12 +36,56 @@ def model_card(model: FusedModel) -> str:
         )
     lines += [
         "",
+        *(_about_data(model.facts) if model.facts else ()),
         f"Intervals are Wilson score intervals. The heads were trained on {trained_on} records. "
         f"`background.safetensors` holds {model.background.size} training records as tokens: the donors that stand in "
         "for a removed modality. Weights and background are float16.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _about_data(facts: FitFacts) -> list[str]:
+    """Return what the bundle was fitted on, and the figures that are kept with it."""
+    lines = [
+        "| strategy | macro-F1 | 95 % interval | negative log-likelihood, nats | 95 % interval |",
+        "|---|---|---|---|---|",
+        *(f"| {name} | {_cells(f.macro_f1)} | {_cells(f.nll)} |" for name, f in facts.strategies.items()),
+        "",
+    ]
+    if facts.teacher:
+        lines += [
+            f"**Distilled.** The heads learned the answers of {_plain(facts.teacher)}, not labels. Accuracy above is "
+            "agreement with those answers, and classes below are those answers.",
+            "",
+        ]
+    lines += [
+        "## Data",
+        "",
+        f"Fingerprint (SHA-256 over contents and labels): `{facts.fingerprint}`. Split: {_plain(facts.split)}. "
+        f"Seed {facts.seed}.",
+        "",
+        "| class | training records | validation records |",
+        "|---|---|---|",
+        *(f"| {_plain(name)} | {learned} | {judged} |" for name, (learned, judged) in facts.classes.items()),
+        "",
+        "| modality | training records that have it | validation records |",
+        "|---|---|---|",
+        *(f"| {m} | {100 * learned:.1f} % | {100 * judged:.1f} % |" for m, (learned, judged) in facts.presence.items()),
+        "",
+        "Intervals of macro-F1 and log-likelihood are bootstrap intervals over the validation records.",
+    ]
+    return lines
+
+
+def _cells(figure: Figure) -> str:
+    return f"{figure.value:.3f} | {figure.low:.3f}-{figure.high:.3f}"
+
+
+def _plain(text: str) -> str:
+    """Return text that means nothing to Markdown tables or HTML."""
+    marks = {"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "\r": " "}
+    return "".join(marks.get(c, c) for c in text)
 
 
 def _share(value: float | None) -> str:

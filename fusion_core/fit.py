@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,17 +11,20 @@ from torch import Tensor
 from torch.nn import functional
 
 from fusion_core.errors import CallError
+from fusion_core.fit_plan import Pass, Teacher
 from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
 from fusion_core.intervals import wilson
 from fusion_core.model import Background, Fitted
-from fusion_core.tokens import Progress, TokenSet
+from fusion_core.tokens import TokenSet
 from fusion_core.types import Tokens
 
 AUXILIARY_WEIGHT = 0.3
 DROP_MODALITY = 0.2
 DONORS = 32
-MIN_RECORDS = 30
 SMALL_SET = 2000
+PASSES, MOST_PASSES, FEW_RECORDS = 16, 60, 800
+#: Hears of every pass over the training records, its number and how many there may be; False ends the training there.
+Watch = Callable[[Pass, int, int], bool]
 
 
 @dataclass(frozen=True)
@@ -29,54 +32,54 @@ class FitSettings:
     """How heads are trained.
 
     rate: highest learning rate; None means 1e-3, or 3e-4 for fewer than 2,000 records, where 1e-3 overfits the
-    attention heads within three passes (measured on `feedback`: .784 against .848).
+    attention heads within three passes (measured on `feedback`: .784 against .848). epochs: passes over the records at
+    most; None means 16, and more for fewer than 800 records, whose passes have few steps (see `tests/bench/small_fit`).
+    patience: passes without a better validation loss that end the training; None means a fifth of epochs, at least 5.
     """
 
     seed: int = 0
-    epochs: int = 16
-    patience: int = 5
+    epochs: int | None = None
+    patience: int | None = None
     batch: int = 64
     rate: float | None = None
     decay: float = 0.05
     warmup: float = 0.1
     head: HeadSettings = field(default_factory=HeadSettings)
 
-
-def class_list(labels: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the sorted classes of labelled records; raises CallError when there is nothing to learn from."""
-    known = sorted({label for label in labels if label is not None})
-    count = sum(label is not None for label in labels)
-    if len(known) < 2:
-        raise CallError(
-            f"fitting needs at least 2 classes; the records have {len(known)} ({', '.join(known) or 'none'})"
-        )
-    if count < MIN_RECORDS:
-        raise CallError(f"fitting needs at least {MIN_RECORDS} labelled records; there are {count}")
-    return tuple(known)
+    def passes(self, records: int) -> int:
+        """Return how many passes over this many training records are made at most."""
+        if self.epochs is not None:
+            return self.epochs
+        return max(PASSES, min(MOST_PASSES, round(PASSES * (FEW_RECORDS / max(1, records)) ** 2)))
 
 
 def train_head(
     name: str,
-    specs: dict[str, TokenSpec],
+    specs: Mapping[str, TokenSpec],
     classes: Sequence[str],
     train: TokenSet,
     validation: TokenSet,
     settings: FitSettings,
-    progress: Progress | None = None,
+    watch: Watch | None = None,
+    teacher: Teacher | None = None,
 ) -> tuple[Head, Fitted]:
     """Train one strategy with modality dropout and early stopping on validation loss; return the best head seen.
 
-    Weights are rounded to float16 before they are judged, because that is how they are stored.
+    Weights are rounded to float16 before they are judged, because that is how they are stored. A teacher's
+    probabilities are learned instead of labels; accuracy is agreement with its answers then.
     """
     started = time.perf_counter()
+    wanted, judged = (wanted_of(tokens, classes, teacher) for tokens in (train, validation))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         head = strategy[name](specs, len(classes), settings.head)
-        _optimise(head, train, targets(train, classes), validation, targets(validation, classes), settings, progress)
+        _optimise(head, train, wanted, validation, judged, settings, watch)
     head.eval()
-    correct = int((logits(head, validation).argmax(1) == targets(validation, classes)).sum())
+    answers = answers_of(judged)
+    correct = int((logits(head, validation).argmax(1) == answers).sum())
     low, high = wilson(correct, len(validation))
-    chance = float(targets(validation, classes).bincount().max()) / len(validation)
+    chance = float(answers.bincount().max()) / len(validation)
+    learned = "distilled" if teacher else "trained"
     return head, Fitted(
         strategy=name,
         parameters=head.parameter_count(),
@@ -85,7 +88,7 @@ def train_head(
         validation_records=len(validation),
         training_records=len(train),
         chance=chance,
-        status="trained" if low > chance else "chance",
+        status=learned if low > chance else "chance",
         seed=settings.seed,
         seconds=time.perf_counter() - started,
     )
@@ -98,17 +101,19 @@ def _optimise(
     validation: TokenSet,
     validation_wanted: Tensor,
     settings: FitSettings,
-    progress: Progress | None,
+    watch: Watch | None,
 ) -> None:
     """Run AdamW with warm-up and cosine decay, then load the weights of the best validation loss."""
     rate = settings.rate or (3e-4 if len(train) < SMALL_SET else 1e-3)
     optimiser = torch.optim.AdamW(head.parameters(), lr=rate, weight_decay=settings.decay, fused=True)
-    steps = settings.epochs * -(-len(train) // settings.batch)
+    passes = settings.passes(len(train))
+    patience = settings.patience or max(5, round(passes / 5))
+    steps = passes * -(-len(train) // settings.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=rate, total_steps=steps, pct_start=settings.warmup, cycle_momentum=False
     )
     best, best_loss, stale = _rounded(head), float("inf"), 0
-    for epoch in range(settings.epochs):
+    for epoch in range(passes):
         head.train()
         for rows in torch.randperm(len(train)).split(settings.batch):
             loss = _loss(head, train.batch(rows, _dropped(train, rows)), wanted[rows])
@@ -118,13 +123,14 @@ def _optimise(
             optimiser.step()
             schedule.step()
         head.eval()
-        loss_now = float(functional.cross_entropy(logits(head, validation), validation_wanted))
+        said = logits(head, validation)
+        loss_now = float(functional.cross_entropy(said, validation_wanted))
         stale += 1
         if loss_now < best_loss:
             best, best_loss, stale = _rounded(head), loss_now, 0
-        if progress:
-            progress(f"epoch, validation loss {loss_now:.3f}", epoch + 1, settings.epochs)
-        if stale >= settings.patience:
+        right = float((said.argmax(1) == answers_of(validation_wanted)).float().mean())
+        go_on = watch is None or watch(Pass(loss_now, right), epoch + 1, passes)
+        if stale >= patience or not go_on:
             break
     head.load_state_dict(best)
 
@@ -161,6 +167,37 @@ def targets(tokens: TokenSet, classes: Sequence[str]) -> Tensor:
     if missing:
         raise CallError(f"label {missing[0]!r} is not one of the classes {', '.join(classes)}")
     return torch.tensor([number[str(label)] for label in tokens.labels])
+
+
+def trial_seconds(
+    name: str, specs: Mapping[str, TokenSpec], classes: int, train: TokenSet, settings: FitSettings
+) -> float:
+    """Return about how long one pass of a strategy over the training records takes, from one batch; no weight is kept.
+
+    A pass also asks the validation records, which is about a twelfth more.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        head = strategy[name](specs, classes, settings.head)
+        rows, seconds = torch.arange(min(settings.batch, len(train))), 0.0
+        for _ in range(2):  # the first one warms up
+            started = time.perf_counter()
+            _loss(head, train.batch(rows), torch.zeros(len(rows), dtype=torch.long)).backward()
+            seconds = time.perf_counter() - started
+    return 1.1 * seconds * len(train) / len(rows)
+
+
+def wanted_of(tokens: TokenSet, classes: Sequence[str], teacher: Teacher | None = None) -> Tensor:
+    """Return what a head should answer: class numbers `[N]`, or a teacher's probabilities `[N, C]`."""
+    if teacher is None:
+        return targets(tokens, classes)
+    rows = torch.tensor([teacher.probabilities[name] for name in tokens.ids], dtype=torch.float32)
+    return rows / rows.sum(dim=1, keepdim=True)
+
+
+def answers_of(wanted: Tensor) -> Tensor:
+    """Return class numbers `[N]` of class numbers, or of probabilities `[N, C]`."""
+    return wanted.argmax(dim=1) if wanted.ndim == 2 else wanted
 
 
 @torch.no_grad()

@@ -1,109 +1,61 @@
-"""From labelled records to a bundle on disk: read, encode, train every strategy, save."""
+"""From records to a bundle on disk: read, encode, train every strategy, save, with what a diagnosis refers to."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fusion_core.bundle import save
+from fusion_core.diagnose.build import build_reference
+from fusion_core.diagnose.reference_file import drop_reference, save_reference
 from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, EncoderSource
-from fusion_core.encoders.source import parse_sources
 from fusion_core.encoders.stack import EncoderStack
-from fusion_core.errors import CallError
-from fusion_core.fit import FitSettings, class_list, draw_background, train_head
-from fusion_core.fusion import Head, strategy
+from fusion_core.errors import CallError, FusionError
+from fusion_core.fit import FitSettings, draw_background
+from fusion_core.fit_course import Course, Task, Tell, best_strategy, train_all
+from fusion_core.fit_data import FitData, check_counts, class_counts, fingerprint, fit_data, presence_shares
+from fusion_core.fit_facts import FitFacts
+from fusion_core.fit_plan import FitOutcome, FitPlan, FitStep
+from fusion_core.fusion import strategy
 from fusion_core.lines import Line
-from fusion_core.model import Fitted, FusedModel
-from fusion_core.reading.records import RecordSet, read
+from fusion_core.model import FusedModel
 from fusion_core.tokens import Progress, TokenSet, encode_records
 from fusion_core.types import MODALITIES, Record, Refusal
 
-EVERY_NTH_VALIDATES = 5
+#: Of clean validation records: fewer do not show what is normal, more take longer and show little more.
+FEWEST_REFERENCE, MOST_REFERENCE = 50, 600
 
 
-def fit_bundle(
-    records: Path,
-    out: Path,
-    validation: Path | None = None,
-    strategies: str = "all",
-    encoders: Path | None = None,
-    seed: int = 0,
-    roots: EncoderRoots | None = None,
-    progress: Progress | None = None,
-) -> tuple[Line, list[Refusal]]:
-    """Fit a bundle from a record set and save it; return the closing line and the rows that were refused.
+@dataclass(frozen=True)
+class _Encoded:
+    train: TokenSet
+    validation: TokenSet
+    refused: tuple[Refusal, ...]
 
-    Raises CallError when records or classes are too few, or a name is unknown.
+
+def run_fit(plan: FitPlan, out: Path, tell: Tell = lambda step: True, roots: EncoderRoots | None = None) -> FitOutcome:
+    """Fit a bundle by a plan and save it, with reference statistics for diagnosis.
+
+    tell: hears how far the fit is and returns False to stop it: strategies trained by then are kept and saved.
+    Raises CallError when records or classes are too few, a name is unknown, or no strategy is done when it stops.
     """
-    names = strategy_names(strategies)
     if out.exists() and not out.is_dir():
         raise CallError(f"{out.name!r} is a file; a bundle is a folder")
-    train, refused = _labelled(read(records))
-    classes = class_list([r.label for r in train])
-    if validation:
-        tested, refused_tests = _labelled(read(validation))
-        refused += refused_tests
-    else:
-        train, tested = split_by_class(train)
-    if not tested:
-        raise CallError("no labelled record is left for validation; give more records or another --validation")
-    stack = EncoderStack(_sources(encoders, train), roots)
-    train_tokens, failed = encode_records(stack, train, progress)
-    test_tokens, failed_tests = encode_records(stack, tested, progress)
-    names = _readable(names, strategies, stack)
-    model = fit_model(out.name, names, classes, stack, train_tokens, test_tokens, FitSettings(seed=seed), progress)
+    data = fit_data(plan)
+    names = strategies_asked(plan.strategies)
+    stack = EncoderStack(sources_of(plan, (*data.train, *data.validation)), roots)
+    names = readable(names, bool(plan.strategies), stack)
+    encoded = _encode(stack, data, plan, tell)
+    task = Task(stack.specs, data.classes, encoded.train, encoded.validation, FitSettings(seed=plan.seed), plan.teacher)
+    course = train_all(task, names, plan.minutes, tell)
+    model = _model(plan, data, stack, task, course)
+    tell(_saving(course, 0, 1))
+    drop_reference(out)
     save(model, out)
-    return fit_line(model, out), [*refused, *failed, *failed_tests]
-
-
-def _labelled(records: RecordSet) -> tuple[list[Record], list[Refusal]]:
-    """Return the records that can be learned from, and a refusal for every other row."""
-    labelled = [r for r in records.records if r.label is not None]
-    unlabelled = [
-        Refusal(r.id, "label_missing", "the row has no label, so nothing can be learned from it")
-        for r in records.records
-        if r.label is None
-    ]
-    return labelled, [*records.refusals, *unlabelled]
-
-
-def split_by_class(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    """Hold out every fifth record of each class, whatever the order of the rows; return (training, validation)."""
-    seen: dict[str | None, int] = {}
-    train: list[Record] = []
-    held: list[Record] = []
-    for record in records:
-        seen[record.label] = seen.get(record.label, 0) + 1
-        (held if seen[record.label] % EVERY_NTH_VALIDATES == 0 else train).append(record)
-    return train, held
-
-
-def fit_model(
-    name: str,
-    strategies: Sequence[str],
-    classes: Sequence[str],
-    stack: EncoderStack,
-    train: TokenSet,
-    validation: TokenSet,
-    settings: FitSettings,
-    progress: Progress | None = None,
-) -> FusedModel:
-    """Train strategies on tokens; the default strategy is the one with the best validation accuracy."""
-    heads: dict[str, Head] = {}
-    fitted: dict[str, Fitted] = {}
-    for strategy_name in strategies:
-
-        def tell(what: str, done: int, total: int, named: str = strategy_name) -> None:
-            if progress:
-                progress(f"{named}: {what}", done, total)
-
-        heads[strategy_name], fitted[strategy_name] = train_head(
-            strategy_name, stack.specs, classes, train, validation, settings, tell
-        )
-    best = max(fitted, key=lambda s: fitted[s].rank)
-    background = draw_background(train, settings.seed)
-    return FusedModel(name, classes, stack, heads, fitted, background, best)
+    notes = _refer(model, data, encoded, out, course, tell)
+    refused = (*data.refused, *encoded.refused)
+    return FitOutcome(model, out, refused, course.stopped, notes)
 
 
 def strategy_names(argument: str) -> list[str]:
@@ -111,30 +63,112 @@ def strategy_names(argument: str) -> list[str]:
     if argument == "all":
         return list(strategy)
     names = [part.strip() for part in argument.split(",") if part.strip()]
-    for name in names:
-        strategy[name]
     if not names:
         raise CallError("no strategy was named; give all, or names separated by commas")
-    return names
+    return strategies_asked(names)
 
 
-def _readable(names: Sequence[str], argument: str, stack: EncoderStack) -> list[str]:
-    """Leave out of `all` what these encoders cannot feed; raises CallError where it was asked for by name."""
+def strategies_asked(names: Sequence[str]) -> list[str]:
+    """Return strategies by name, all for none; raises CallError for an unknown one."""
+    for name in names:
+        strategy[name]
+    return list(dict.fromkeys(names)) or list(strategy)
+
+
+def readable(names: Sequence[str], by_name: bool, stack: EncoderStack) -> list[str]:
+    """Leave out what these encoders cannot feed; raises CallError where it was asked for by name."""
     left_out = [name for name in names if not strategy[name].reads(stack.specs)]
-    if left_out and argument != "all":
+    if left_out and by_name:
         raise CallError(f"{', '.join(left_out)} reads low-level features, which these encoders do not all give")
     return [name for name in names if name not in left_out]
 
 
-def fit_line(model: FusedModel, out: Path) -> Line:
-    """Return the closing line of a fit."""
+def sources_of(plan: FitPlan, records: Sequence[Record]) -> dict[str, EncoderSource]:
+    """Return an encoder per modality: those of the plan, else the defaults for what the records have."""
+    present = {m for record in records for m in record.present()}
+    chosen: dict[str, EncoderSource | None] = {m: DEFAULT_SOURCES[m] for m in MODALITIES if m in present}
+    chosen |= plan.sources
+    found = {m: source for m in MODALITIES if (source := chosen.get(m)) is not None}
+    if not found:
+        raise CallError("the records have no modality with an encoder")
+    return found
+
+
+def _encode(stack: EncoderStack, data: FitData, plan: FitPlan, tell: Tell) -> _Encoded:
+    """Encode training and validation records as one stretch of work."""
+    total = len(data.train) + len(data.validation)
+
+    def after(before: int) -> Progress:
+        def progress(what: str, done: int, of: int) -> None:
+            if not tell(FitStep("encode", None, before + done, total, None)):
+                raise CallError("the fit was stopped before a strategy was trained; nothing is saved")
+
+        return progress
+
+    train, failed = encode_records(stack, data.train, after(0), plan.cache)
+    validation, failed_tests = encode_records(stack, data.validation, after(len(data.train)), plan.cache)
+    if not len(validation):
+        raise CallError("no record for validation can be read; the first: " + str(failed_tests[0].message))
+    check_counts(train.labels, validation.labels, plan.teacher)
+    return _Encoded(train, validation, (*failed, *failed_tests))
+
+
+def _model(plan: FitPlan, data: FitData, stack: EncoderStack, task: Task, course: Course) -> FusedModel:
+    used = {*task.train.ids, *task.validation.ids}
+    facts = FitFacts(
+        fingerprint=fingerprint([r for r in (*data.train, *data.validation) if r.id in used]),
+        split=data.split,
+        classes=class_counts(data.classes, task.train, task.validation),
+        presence=presence_shares(task.train, task.validation),
+        seed=plan.seed,
+        teacher=plan.teacher.name if plan.teacher else None,
+        strategies=course.figures,
+    )
+    background = draw_background(task.train, plan.seed)
+    default = best_strategy(course)
+    return FusedModel(plan.name, data.classes, stack, course.heads, course.fitted, background, default, facts)
+
+
+def _saving(course: Course, done: int, of: int) -> FitStep:
+    return FitStep("save", None, done, of, None, dict(course.curves), dict(course.fitted))
+
+
+def _refer(
+    model: FusedModel, data: FitData, encoded: _Encoded, out: Path, course: Course, tell: Tell
+) -> tuple[str, ...]:
+    """Save what clean records look like beside the bundle; return why not, where that cannot be."""
+    ids = set(encoded.validation.ids)
+    records = [record for record in data.validation if record.id in ids][:MOST_REFERENCE]
+    if len(records) < FEWEST_REFERENCE:
+        return (
+            f"no reference statistics for diagnosis: {len(records)} validation records are fewer than "
+            f"{FEWEST_REFERENCE}; make them from more with `diagnose --reference`",
+        )
+
+    def progress(what: str, done: int, of: int) -> None:
+        if not tell(_saving(course, done, of)):
+            raise CallError("stopped")
+
+    try:
+        save_reference(build_reference(model, records, progress, encoded.validation), out)
+    except FusionError as error:
+        return (f"no reference statistics for diagnosis: {error}",)
+    return ()
+
+
+def fit_line(model: FusedModel, out: Path, stopped: bool = False) -> Line:
+    """Return the closing line of a fit; `teacher`, `agreement` and `stopped` only where there is one."""
+    teacher = model.facts.teacher if model.facts else None
     return {
         "kind": "fit",
         "out": out.name,
+        **({"teacher": teacher} if teacher else {}),
+        **({"stopped": True} if stopped else {}),
         "strategies": {
             name: {
                 "parameters": f.parameters,
                 "validation_accuracy": _rounded(f.validation_accuracy),
+                **({"agreement": _rounded(f.validation_accuracy)} if teacher else {}),
                 "interval": [_rounded(bound) for bound in f.interval or (None, None)],
                 "chance": _rounded(f.chance),
                 "status": f.status,
@@ -147,21 +181,3 @@ def fit_line(model: FusedModel, out: Path) -> Line:
 
 def _rounded(share: float | None) -> float | None:
     return None if share is None else round(share, 4)
-
-
-def _sources(file: Path | None, records: Sequence[Record]) -> dict[str, EncoderSource]:
-    """Return an encoder per modality: those of the file, else the defaults for what the records have."""
-    present = {m for r in records for m in r.present()}
-    chosen = {m: DEFAULT_SOURCES[m] for m in MODALITIES if m in present}
-    if file is not None:
-        try:
-            given = parse_sources(json.loads(file.read_text("utf-8")))
-        except (OSError, ValueError, RecursionError) as error:
-            raise CallError(f"encoder file {file.name!r} cannot be read as JSON") from error
-        for m, source in given.items():
-            chosen.pop(m, None)
-            if source is not None:
-                chosen[m] = source
-    if not chosen:
-        raise CallError("the records have no modality with an encoder")
-    return {m: chosen[m] for m in MODALITIES if m in chosen}

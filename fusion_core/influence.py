@@ -61,9 +61,14 @@ def build_influence(model: FusedModel, records: Sequence[Record], progress: Prog
     tokens, _ = encode_records(model.stack, labelled, progress=progress)
     if not len(tokens):
         raise CallError(f"no record has a label of this model ({', '.join(model.classes)}): nothing can have pushed it")
+    return influence_of(model, tokens, trained(model))
+
+
+def influence_of(model: FusedModel, tokens: TokenSet, strategies: Sequence[str]) -> InfluenceIndex:
+    """Index encoded training records, all with a label of the model, under some strategies."""
     reads: dict[str, np.ndarray] = {}
     wrong: dict[str, np.ndarray] = {}
-    for strategy in trained(model):
+    for strategy in strategies:
         parts = [_gradient_parts(model, t, strategy, labels) for t, labels in _batches(tokens)]
         reads[strategy] = np.concatenate([r for r, _ in parts]).astype(np.float16).astype(np.float32)
         wrong[strategy] = np.concatenate([w for _, w in parts]).astype(np.float32)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import CallError, RecordError
+from fusion_core.fit_facts import FitFacts
 from fusion_core.fusion import Head
 from fusion_core.types import Inputs, Level, Record, Tokens
 from fusion_core.words import AS_LOADED
@@ -85,9 +86,11 @@ class FusedModel:
         fitted: Mapping[str, Fitted],
         background: Background | Callable[[], Background],
         default_strategy: str,
+        facts: FitFacts | None = None,
     ) -> None:
         self.name, self.classes, self.stack = name, tuple(classes), stack
         self.heads, self.fitted, self._background = dict(heads), dict(fitted), background
+        self.facts = facts  # what it was fitted on, where the bundle says so
         self.modalities = stack.modalities
         self.strategies = tuple(heads)
         self.default_strategy = default_strategy

@@ -173,7 +173,7 @@ NOT_EXPLAINED = "not explained"
 
 def cause_words(cause: str) -> str:
     """Return a cause, "<modality> <fault>", as it is said: "image · out of domain"."""
-    if cause == "none none":
+    if cause in ("none none", "unexplained"):
         return NOT_EXPLAINED
     modality, _, fault = cause.partition(" ")
     return f"{modality} · {fault.replace('_', ' ')}" if fault and cause != "not diagnosed" else cause

@@ -8,13 +8,18 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from fusion_core.answer_table import answer_table, save_answers
+from fusion_core.answer_table import answer_table, marks, save_answers
 from fusion_core.answers import answer_rows
 from fusion_core.bundle import load
+from fusion_core.compare.plan import Settings, piece_key
+from fusion_core.compare.result_file import FILE_NAME, save_comparison
+from fusion_core.compare.run import Comparing
+from fusion_core.compare.store import Store
 from fusion_core.diagnose.build import build_reference
 from fusion_core.diagnose.log_run import diagnose_log
 from fusion_core.diagnose.reference_file import save_reference
-from fusion_core.fitting import fit_bundle
+from fusion_core.fit_plan import FitPlan, FitStep
+from fusion_core.fitting import run_fit
 from fusion_core.influence import build_influence, save_influence
 from fusion_core.log.upkeep import compact
 from fusion_core.neighbours import build_index, save_index
@@ -72,7 +77,7 @@ def build_bundles(out: Path, names: tuple[str, ...] = SETS) -> None:
     they lie in each strategy's fused space."""
     for name in names:
         bundle = out / "bundles" / name
-        fit_bundle(out / name / "train", bundle, out / name / "validation", progress=_say)
+        run_fit(FitPlan(name, read(out / name / "train"), read(out / name / "validation")), bundle, _told)
         model, test = load(bundle), out / name / "test"
         answers = list(answer_rows(model, read(test).rows, model.strategies))
         save_answers(answer_table(answers), bundle, test)
@@ -97,6 +102,23 @@ def build_references(out: Path, names: tuple[str, ...] = SETS) -> None:
         save_reference(build_reference(load(bundle), records, _say), bundle)
 
 
+def build_comparisons(out: Path, names: tuple[str, ...] = SETS, pieces: Path | None = None) -> None:
+    """Compare each bundle's strategies on its test records, all of them damaged too, and save what is found there.
+
+    pieces: a folder to keep the pieces in, to go on from when this is stopped.
+    """
+    for name in names:
+        bundle, test = out / "bundles" / name, out / name / "test"
+        rows = read(test).rows
+        settings = Settings(fault_records=len(rows))
+        store = Store(pieces, piece_key(bundle, rows, settings)) if pieces else None
+        found = None
+        for found in Comparing(load(bundle), rows, settings, store, name, _say):
+            _say(f"{name}: {found.doing}", found.done, found.planned)
+        assert found is not None
+        save_comparison(found, marks(bundle, test), test / FILE_NAME)
+
+
 def build_production(out: Path) -> None:
     """Write the sample log, `out/production`: eight weeks of the feedback service, diagnosed; its truth beside it."""
     bundle, log_folder = out / "bundles" / "feedback", out / PRODUCTION
@@ -108,6 +130,11 @@ def build_production(out: Path) -> None:
     diagnose_log(load(bundle), bundle, log_folder, "feedback", _say)
     (out / f"{PRODUCTION}_NOTICE.md").write_text(production.TERMS, "utf-8")
     (out / f"{PRODUCTION}_truth.json").write_text(json.dumps(truth, indent=1) + "\n", "utf-8")
+
+
+def _told(step: FitStep) -> bool:
+    _say(step.strategy or step.stage, step.done, step.of)
+    return True
 
 
 def _say(what: str, done: int, total: int) -> None:
@@ -140,6 +167,8 @@ def main() -> None:
     parser.add_argument("--only", choices=(*SETS, PRODUCTION), help="build this set, or the log, only")
     parser.add_argument("--whole-tests", action="store_true", help="keep all test records, not only those shipped")
     parser.add_argument("--keep-records", action="store_true", help="only fit the bundles, on the records there are")
+    parser.add_argument("--only-compare", action="store_true", help="only compare the bundles on the records there are")
+    parser.add_argument("--pieces", type=Path, metavar="FOLDER", help="keep pieces of comparisons, to go on from")
     parser.add_argument("--out", type=Path, help="write here instead of the sample_data folder")
     parser.add_argument(
         "--fresh-test",
@@ -153,6 +182,9 @@ def main() -> None:
     if options.fresh_test is not None and options.out is None:
         parser.error("--fresh-test needs --out: it must not replace the shipped test set")
     try:
+        if options.only_compare:
+            build_comparisons(options.out or HERE, names, options.pieces)
+            return
         if options.fresh_test is not None:
             build_fresh_tests(options.out, options.fresh_test, names)
             return
@@ -162,6 +194,7 @@ def main() -> None:
                 keep_first((options.out or HERE) / name / "test", SHIPPED[name])
         build_bundles(options.out or HERE, names)
         build_references(options.out or HERE, names)
+        build_comparisons(options.out or HERE, names, options.pieces)
         if options.only in (None, PRODUCTION):
             build_production(options.out or HERE)
     except SpeechUnavailable as error:

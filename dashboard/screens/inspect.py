@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import streamlit as st
 
@@ -11,15 +10,14 @@ from dashboard import session, state
 from dashboard.cause_panel import cause_line
 from dashboard.options import Workplace
 from dashboard.record_panel import record_panel, selection
+from dashboard.record_picker import is_left, pick_record
 from dashboard.screens.opening import asked_place, asked_set, models
 from dashboard.screens.upload import offer_upload, show_left_out
 from dashboard.uploads import OpenSet
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import METHODS, waiting
-from dashboard.views.picker import caption, picker
 from dashboard.views.summary import summary
 from fusion_core.errors import FusionError
-from fusion_core.model import FusedModel
 
 
 def render(triage: Callable[[], None]) -> None:
@@ -28,8 +26,7 @@ def render(triage: Callable[[], None]) -> None:
     if not places:
         return
     try:
-        if state.recall("leaving"):
-            state.remember("leaving", None)
+        if is_left():
             triage()
         _screen(places)
     except FusionError as error:
@@ -50,7 +47,7 @@ def _screen(places: list[Workplace]) -> None:
             st.info("This model came without records. Upload one: any of its modalities may be absent.")
             return
         with second:
-            order, chosen = _pick_record(place, loaded, opened, asked)
+            order, chosen = pick_record(place, opened, asked, selection(loaded).strategy)
     if opened.upload is not None:
         show_left_out(opened.upload)
     with st.container(key="read", horizontal=True, vertical_alignment="center"):
@@ -63,52 +60,6 @@ def _screen(places: list[Workplace]) -> None:
     record_panel(place, loaded, opened, chosen, order, presenting=False)
     with st.container(key="below"), st.expander("How to read this"):
         st.markdown(METHODS)
-
-
-def _pick_record(
-    place: Workplace, loaded: FusedModel, opened: OpenSet, asked: dict[str, str]
-) -> tuple[list[str], str | None]:
-    """Return the ids of the open set, those answered wrong first, and the one that was picked."""
-    strategy = selection(loaded).strategy
-    answers, _ = session.answers(str(place.model), opened)
-    lines = {choice.id: choice.line for choice in picker(opened.records.rows, answers, strategy)}
-    if not lines:
-        return [], None
-    wanted = asked.get("record", "")
-    if wanted and wanted not in lines and asked.get("model") in (None, place.name):
-        st.info(f"The link asks for record {markdown_safe(wanted)}, which is not in this set; the first one is shown.")
-    order = list(lines)
-    label = caption(answers, strategy, opened.records.refusals, len(opened.records), _whose(opened))
-    with st.container(key="picker", horizontal=True, vertical_alignment="bottom"):
-        chosen = st.selectbox(
-            markdown_safe(label),
-            order,
-            order.index(wanted) if wanted in lines else 0,
-            format_func=lines.__getitem__,
-            key=state.picker_key(opened.key),
-        )
-        at = order.index(chosen)
-        for step_name, step in (("Previous", -1), ("Next", 1)):
-            other = order[(at + step) % len(order)]
-            move = partial(state.go_to, opened, other)
-            st.button(step_name, key=f"{step_name} record", on_click=move, disabled=len(order) == 1)
-        if opened.upload is not None:
-            back = partial(state.move_to, "", "")
-            st.button("Back to the record set", on_click=back, key="back", icon=":material/arrow_back:")
-        if opened.link == "log":
-            st.button("Back to Triage", on_click=_back_to_triage, key="to triage", icon=":material/arrow_back:")
-    return order, chosen
-
-
-def _whose(opened: OpenSet) -> str | None:
-    """Return whose records these are, None for those that came with the model."""
-    if opened.answers is not None:
-        return f"From the log {opened.name}"
-    return f"Your upload {opened.name}" if opened.upload else None
-
-
-def _back_to_triage() -> None:
-    state.remember("leaving", True)
 
 
 def _offer_answers(place: Workplace, opened: OpenSet) -> None:

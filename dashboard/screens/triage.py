@@ -11,7 +11,7 @@ from dashboard.desk import open_desk
 from dashboard.options import Workplace
 from dashboard.triage_cards import findings_card, head_card, timeline_card
 from dashboard.triage_filters import filter_bar
-from dashboard.triage_rows import rows_card
+from dashboard.triage_rows import rows_card, unanswered_card
 from dashboard.triage_shape import shape_card
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import NO_LOG
@@ -55,6 +55,7 @@ def _screen(place: Workplace, inspect: Callable[[], None]) -> None:
     third, fourth = st.columns([5, 3])
     with third.container(border=True, key="triage rows"):
         rows_card(desk, open_record)
+        unanswered_card(desk)
     with fourth.container(border=True, key="triage shape"):
         shape_card(desk, open_record)
     _foot(desk.store.said, run, place)

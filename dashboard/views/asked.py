@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from fusion_core.log.asking import Filter, Order
 from fusion_core.log.schema import SliceKind
-from fusion_core.types import Finding
+from fusion_core.types import CAUSES, Finding
 
 #: Columns that can be filtered besides the run's slices.
 COLUMNS = ("release", "prediction", "label", "present")
@@ -22,7 +22,9 @@ ORDERS = {
     "least confident": Order("confidence", False),
 }
 PER_PAGE = 25
-NEVER = "none none"
+#: Asks for records without a cause of their own: those of a finding about wrong answers or disagreement.
+QUIET = "unexplained"
+QUIET_CAUSES = "|".join(f"{m} {f}" for m, f in CAUSES if f in ("none", "conflict", "mislabelled", "mismatched"))
 #: Rules that say something of many records and of none of them alone.
 OF_MANY = ("unexplained", "disagreement", "dominance", "calibration", "drift")
 
@@ -80,7 +82,7 @@ class Asked:
             until=_midnight(self.until, 1),
             slices={n: _fitting(v, slices[n]) for n, v in self.where.items() if _means(n, v, slices)},
             correct=False if self.rows == "failures" else None,
-            cause=self.cause or ("any" if self.rows == "caused" else None),
+            cause=QUIET_CAUSES if self.cause == QUIET else self.cause or ("any" if self.rows == "caused" else None),
             present=None if present is None else tuple(m for m in present.split("+") if m),
             text=self.search or None,
             release=own["release"],
@@ -100,7 +102,7 @@ class Asked:
         """Return what shows the records of a finding: those with its cause; where it is one of many, without any."""
         return replace(
             self,
-            cause=f"{found.modality} {found.fault}" if found.rule not in OF_MANY else NEVER,
+            cause=f"{found.modality} {found.fault}" if found.rule not in OF_MANY else QUIET,
             where=dict(found.slice),
             since=_day(found.since or ""),
             until=_day(found.until or ""),

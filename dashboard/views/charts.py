@@ -26,7 +26,7 @@ def _colour(cause: str, colours: Mapping[str, str]) -> str:
     return colours.get(cause, UNEXPLAINED if cause == NOT_EXPLAINED else OTHERS)
 
 
-def _plain(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
+def plain_figure(figure: go.Figure, height: int = HEIGHT) -> go.Figure:
     """Take away what says nothing; colours of text and ground come from Streamlit's theme."""
     figure.update_layout(
         height=height,
@@ -71,7 +71,7 @@ def timeline(
     highest = counts.groupby("day")["rows"].sum().max()
     figure.update_yaxes(dtick=1 if highest <= 5 else None)  # rows are whole
     figure.update_layout(barmode="stack", bargap=0.12)
-    return _plain(figure)
+    return plain_figure(figure)
 
 
 def failure_map(points: pd.DataFrame, colours: Mapping[str, str], chosen: str) -> go.Figure:
@@ -97,7 +97,7 @@ def failure_map(points: pd.DataFrame, colours: Mapping[str, str], chosen: str) -
         )
     figure.update_xaxes(visible=False)
     figure.update_yaxes(visible=False)
-    return _plain(figure)
+    return plain_figure(figure)
 
 
 def confusion(table: pd.DataFrame) -> go.Figure:
@@ -123,7 +123,7 @@ def confusion(table: pd.DataFrame) -> go.Figure:
     )
     figure.update_yaxes(autorange="reversed", title="truth")
     figure.update_xaxes(title="answered")
-    return _plain(figure)
+    return plain_figure(figure)
 
 
 def reliability(bins: pd.DataFrame) -> go.Figure:
@@ -150,4 +150,4 @@ def reliability(bins: pd.DataFrame) -> go.Figure:
     )
     figure.update_xaxes(range=[0, 1.02], title="confidence")
     figure.update_yaxes(range=[0, 1.05], title="share right")
-    return _plain(figure)
+    return plain_figure(figure)

@@ -7,15 +7,8 @@ import io
 import json
 from collections.abc import Sequence
 
+from fusion_core.spreadsheet import safe_cell
 from fusion_core.types import Refusal
-
-#: What a spreadsheet takes for the start of a formula, with the full-width twins some of them accept.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-
-
-def safe_cell(text: str) -> str:
-    """Return the text as a spreadsheet shows it: what would be a formula gets an apostrophe before it."""
-    return f"'{text}" if text.lstrip(" \u00a0").startswith(_FORMULA) or text.startswith(_FORMULA) else text
 
 
 def refusals_csv(refused: Sequence[Refusal]) -> str:

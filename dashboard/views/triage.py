@@ -13,6 +13,7 @@ import pandas as pd
 
 from dashboard.views.escape import markdown_safe
 from fusion_core.intervals import wilson
+from fusion_core.log.queries import BETWEEN_RELEASES
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Finding
 from fusion_core.words import NOT_EXPLAINED, cause_words
@@ -35,6 +36,7 @@ class Head:
     lately: tuple[int, int]  # right and labelled in the last days there are labels for
     before: tuple[int, int]  # the same of all days before
     error: float  # expected calibration error, NaN without labels
+    unanswered: int = 0  # rows that gave no answer
 
 
 def head(timeline: pd.DataFrame, causes: pd.DataFrame, diagnosed: bool, error: float) -> Head:
@@ -53,6 +55,7 @@ def head(timeline: pd.DataFrame, causes: pd.DataFrame, diagnosed: bool, error: f
         lately=(int(right[late].sum()), int(labelled["labelled"][late].sum())),
         before=(int(right[~late].sum()), int(labelled["labelled"][~late].sum())),
         error=error,
+        unanswered=int(timeline["error_rows"].sum()),
     )
 
 
@@ -73,7 +76,9 @@ def head_html(found: Head, failures: str) -> str:
         share = found.explained / found.failures
         cards.append((f"{failures} with a named cause", f"{share:.0%}", f"{found.explained:,} of {found.failures:,}"))
     if math.isfinite(found.error):
-        cards.append(("calibration error", f"{found.error:.3f}", "ECE, 15 bins of equal mass"))
+        cards.append(("calibration error", f"{found.error:.3f}", f"ECE, 15 bins of equal mass, n {found.labelled:,}"))
+    if found.unanswered:
+        cards.append(("without an answer", f"{found.unanswered:,}", "named below, under Records"))
     inner = "".join(
         f"<div><span>{html.escape(name)}</span><strong>{value}</strong><small>{note}</small></div>"
         for name, value, note in cards
@@ -105,9 +110,12 @@ def _times(lift: float | None) -> str:
     return f" · ×{lift:.1f}" if lift < 100 else " · over ×100"
 
 
-def finding_caption(found: Finding, chosen: bool) -> str:
-    """Return a finding's sentence, of the chosen one with what to do, as Markdown."""
-    return markdown_safe(found.message) + (f" {markdown_safe(found.advice)}" if chosen else "")
+def finding_caption(found: Finding, chosen: bool, failures: bool = False) -> str:
+    """Return a finding's sentence, of the chosen one with what to do and what is in view, as Markdown."""
+    if not chosen:
+        return markdown_safe(found.message)
+    seen = " Of its records, those answered wrongly are in view: “with a cause” shows all." if failures else ""
+    return f"{markdown_safe(found.message)} {markdown_safe(found.advice)}{seen}"
 
 
 def drift_lines(findings: Sequence[Finding]) -> list[str]:
@@ -121,7 +129,7 @@ def first_days(timeline: pd.DataFrame) -> list[tuple[date, str]]:
     for bucket, names in zip(timeline["bucket"], timeline["release"], strict=True):
         if pd.isna(bucket) or pd.isna(names):
             continue
-        for name in str(names).split(" "):
+        for name in str(names).split(BETWEEN_RELEASES):
             first.setdefault(name, bucket.date())
     days = sorted((day, name) for name, day in first.items())
     return [(day, name) for day, name in days if day > days[0][0]][:12]
@@ -198,3 +206,17 @@ def chosen_sentence(row: Mapping[str, object], cause: Mapping[str, object] | Non
         return f"{said} · not diagnosed"
     named = markdown_safe(cause_words(str(cause["cause"])))
     return f"{said} · **{named}**. {markdown_safe(str(cause['said']))}"
+
+
+def error_sentence(codes: pd.DataFrame) -> str:
+    """Return how many rows ended with which error code, as Markdown."""
+    named = (f"{int(n):,} {markdown_safe(str(code))}" for code, n in zip(codes["code"], codes["rows"], strict=True))
+    return f"By code: {', '.join(named)}."
+
+
+def error_table(page: pd.DataFrame) -> pd.DataFrame:
+    """Return rows that gave no answer as they are shown."""
+    found = page[["id", "code", "message", "timestamp"]].rename(columns={"timestamp": "time"})
+    for name in ("id", "code", "message"):
+        found[name] = [show_text(str(value)) for value in found[name]]
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from fusion_core.commands import (
     change,
+    compare,
     diagnose,
     doctor,
     fit,
@@ -12,6 +13,7 @@ from fusion_core.commands import (
     inject,
     predict,
     report,
+    review,
     sweep,
     trace,
 )
@@ -19,6 +21,7 @@ from fusion_core.commands.flags import Verbs
 
 ADDS: tuple[Callable[[Verbs], None], ...] = (
     fit.add,
+    review.add,
     predict.add,
     trace.add,
     change.add,
@@ -28,5 +31,6 @@ ADDS: tuple[Callable[[Verbs], None], ...] = (
     sweep.add,
     import_log.add,
     diagnose.add,
+    compare.add,
     doctor.add,
 )

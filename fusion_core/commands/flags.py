@@ -73,6 +73,30 @@ def encoder_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--allow-hub", action="store_true", help="allow encoders from the model hub")
 
 
+def cache_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where encoded records are kept."""
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="folder of cached tokens (default: in ~/.cache)")
+    parser.add_argument("--no-cache", action="store_true", help="encode anew and keep nothing")
+
+
+def cache_of(given: argparse.Namespace) -> Path | None:
+    """Return the folder of cached tokens; None to go without, as where the user has no home that can be written to."""
+    from fusion_core.errors import CallError
+    from fusion_core.token_cache import default_folder
+
+    if given.no_cache and given.cache is not None:
+        raise CallError("give either --cache or --no-cache")
+    if given.no_cache or given.cache is not None:
+        return None if given.no_cache else Path(given.cache)
+    try:
+        folder = default_folder()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, RuntimeError) as error:
+        say(f"tokens are not cached: {error}")
+        return None
+    return folder
+
+
 def emit(line: dict[str, Any]) -> None:
     """Print one JSON line, ASCII only, so that no mark inside a text can look like the end of a line."""
     print(json.dumps(line, allow_nan=False), flush=True)

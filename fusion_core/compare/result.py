@@ -37,13 +37,15 @@ class Bin:
 class Calibration:
     """Expected calibration error over 15 bins of equal mass, as answered and after one temperature.
 
-    temperature: fitted on every second record; `scaled` is the error of the other half with it.
+    temperature: fitted on every second record; `scaled` is the error of the other half with it, `unscaled` that of the
+    same half without: fewer records in a bin make the error of the half larger than that of all.
     """
 
     error: Measured
     temperature: float
     scaled: Measured
     bins: tuple[Bin, ...]
+    unscaled: Measured | None = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,17 @@ class Against:
 
 @dataclass(frozen=True)
 class PatternQuality:
-    """Accuracy and calibration error with only these modalities left (removal policy: missing)."""
+    """Accuracy and calibration error with only these modalities left (removal policy: missing).
+
+    accuracy, calibration_error: None without labels. agreement: share that is answered as with all modalities.
+    records: those that have one of these modalities.
+    """
 
     present: tuple[str, ...]
-    accuracy: Measured
-    calibration_error: float
+    accuracy: Measured | None
+    calibration_error: float | None
     records: int
+    agreement: Measured | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,7 @@ class Curve:
 
     relative: mean height of the curve, the area under it by trapezoids over severities scaled to 0-1. effective: mean
     over severities of how much less it falls than `late` does (MultiBench, Liang 2021); None without `late`.
+    graded: False where the harm is the same at every severity; it is then measured once, at the highest.
     """
 
     kind: str
@@ -98,15 +106,20 @@ class Curve:
     relative: float
     effective: float | None
     records: int
+    graded: bool = True
 
 
 @dataclass(frozen=True)
 class StrategyCost:
-    """Trained weights, median milliseconds per record of a fusion on cached tokens, and megabytes of weights."""
+    """Trained weights, median milliseconds per record of a fusion on cached tokens, and megabytes of weights.
+
+    operations: multiplications and additions of a fusion, in millions; unlike time, the same on every machine.
+    """
 
     parameters: int
     milliseconds: float
     megabytes: float
+    operations: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,14 @@ import torch
 from torch import Tensor
 
 from fusion_core.errors import CallError
+from fusion_core.fusion import Head
 from fusion_core.intervals import bootstrap
 from fusion_core.model import FusedModel
 from fusion_core.tokens import TokenSet
+from fusion_core.types import Tokens
 
 PERMUTATIONS = 5
-CHUNK = 512
+CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -58,15 +60,17 @@ def perceptual_score(
         raise CallError(f"{permutations} permutations are too few; at least {PERMUTATIONS} are needed")
     truth = torch.tensor([model.classes.index(str(label)) for label in tokens.labels])
     rng = np.random.default_rng(seed)
-    plain = _right(model, tokens, strategy, tokens.index, truth)
+    head = model.head(strategy)
+    with torch.no_grad():
+        projected = head.project({m: tokens.pools[m].each(Tensor.float) for m in model.modalities})
+    plain = _right(head, projected, tokens.index, truth)
     anyone = np.zeros(len(truth), dtype=int)
     lost = {}
     for name, groups in (("all", anyone), ("class", truth.numpy())):
         permuted = [
             _right(
-                model,
-                tokens,
-                strategy,
+                head,
+                projected,
                 {**tokens.index, modality: tokens.index[modality][_shuffled(groups, rng)]},
                 truth,
             )
@@ -104,12 +108,10 @@ def _shuffled(groups: np.ndarray, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(partner)
 
 
-def _right(model: FusedModel, tokens: TokenSet, strategy: str, index: dict[str, Tensor], truth: Tensor) -> np.ndarray:
-    head = model.head(strategy)
+def _right(head: Head, projected: Mapping[str, Tokens], index: Mapping[str, Tensor], truth: Tensor) -> np.ndarray:
     found = []
     with torch.no_grad():
-        projected = head.project({m: tokens.pools[m].each(Tensor.float) for m in model.modalities})
         for rows in torch.arange(len(truth)).split(CHUNK):
-            logits = head.combine({m: projected[m].rows(index[m][rows]) for m in model.modalities}).logits
+            logits = head.combine({m: projected[m].rows(index[m][rows]) for m in head.modalities}).logits
             found.append(logits.argmax(dim=1) == truth[rows])
     return torch.cat(found).double().numpy()

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from fusion_core.diagnose.calibrate import calibrate
-from fusion_core.diagnose.look import look
+from fusion_core.diagnose.look import look, look_at_tokens
 from fusion_core.diagnose.profile import build_profile
 from fusion_core.diagnose.reference import STEPS, Reference, Spread
 from fusion_core.diagnose.repeats import repeat_shares
 from fusion_core.diagnose.signals import Seen, measure
 from fusion_core.model import FusedModel
+from fusion_core.tokens import TokenSet
 from fusion_core.types import Record
 
 FOLDS = 5
@@ -23,11 +25,20 @@ LEAST_SPREAD = 1e-2  # of 1 + |median|: signals that are the same for all clean 
 Progress = Callable[[str, int, int], None]
 
 
-def build_reference(model: FusedModel, records: Sequence[Record], progress: Progress | None = None) -> Reference:
-    """Build the reference of a model from clean, held-out records; raises RecordError when one cannot be read."""
+def build_reference(
+    model: FusedModel, records: Sequence[Record], progress: Progress | None = None, tokens: TokenSet | None = None
+) -> Reference:
+    """Build the reference of a model from clean, held-out records; raises RecordError when one cannot be read.
+
+    tokens: the same records' tokens, where they are known already.
+    """
     seen = []
+    rows = {} if tokens is None else {name: row for row, name in enumerate(tokens.ids)}
     for number, record in enumerate(records):
-        seen.append(look(model, record)[0])
+        if tokens is not None and record.id in rows:
+            seen.append(look_at_tokens(model, record, tokens.batch(torch.tensor([rows[record.id]]))))
+        else:
+            seen.append(look(model, record)[0])
         if progress:
             progress("reference", number + 1, len(records))
     reference = reference_of(seen, model.modalities, model.default_strategy)

@@ -34,6 +34,13 @@ def look(model: FusedModel, record: Record, strategy: str = "") -> tuple[Seen, d
     return with_tokens(model, seen, inputs, tokens, strategy), tokens
 
 
+def look_at_tokens(model: FusedModel, record: Record, tokens: Mapping[str, Tokens], strategy: str = "") -> Seen:
+    """Return a record as signals see it, with tokens (`tokens[m] [1, T_m, D_m]`) that were encoded before."""
+    seen = decode(model, record)
+    text = record.text if "text" in model.modalities else None
+    return with_tokens(model, seen, model.prepare([Record(record.id, text=text)]), tokens, strategy)
+
+
 def decode(model: FusedModel, record: Record) -> Seen:
     """Return the decoded media of the modalities a model reads; raises RecordError for what cannot be read."""
     text, pixels, samples, rate = None, None, None, RATE

@@ -59,6 +59,12 @@ def save_reference(reference: Reference, bundle: Path) -> None:
     (bundle / WORDS).write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
 
 
+def drop_reference(bundle: Path) -> None:
+    """Remove a bundle's reference, as when another model takes its place."""
+    for name in (NUMBERS, WORDS):
+        (bundle / name).unlink(missing_ok=True)
+
+
 def load_reference(bundle: Path) -> Reference:
     """Load a bundle's reference; raises ModelError when it is missing, damaged, or was made with another model."""
     for name in (NUMBERS, WORDS):

@@ -45,8 +45,8 @@ SLICES = 2  # of a frame's log-mel, each averaged over time
 class AudioEncoder:
     """The Whisper encoder, run on the clip's own length and pooled to at most 40 frames.
 
-    Clips are encoded one by one: padding a batch to its longest clip changes the answers (an unmasked padded batch has
-    cosine .977 to the right one).
+    Only clips of exactly the same length are encoded together: padding a batch to its longest clip changes the answers
+    (an unmasked padded batch has cosine .977 to the right one).
     """
 
     modality = "audio"
@@ -97,7 +97,7 @@ class AudioEncoder:
         raw is the log-mel of each frame itself, `[B, T, 160]`: the mean of its first half and of its second.
         """
         clips = [v[:, : int(m.sum())] for v, m in zip(inputs.values, inputs.mask, strict=True)]
-        rows = [self._encode_one(clip) for clip in clips]
+        rows = self._encode_clips(clips)
         longest = max(1, *(len(r) for r in rows), 1)
 
         def stacked(each: list[Tensor]) -> Tensor:
@@ -122,17 +122,26 @@ class AudioEncoder:
         features = self.extractor(samples, sampling_rate=RATE, return_tensors="np", padding="longest")
         return np.asarray(features["input_features"][0, :, : len(samples) // 160], np.float32)
 
-    def _encode_one(self, mel: Tensor) -> Tensor:
-        if mel.shape[1] == 0:
-            return mel.new_zeros(0, self.spec.width)
-        x = functional.gelu(self.model.conv1(mel[None]))
+    def _encode_clips(self, mels: Sequence[Tensor]) -> list[Tensor]:
+        """Encode log-mels `[80, F]` into pooled frames `[T, D]` each, those of equal length together."""
+        found: dict[int, Tensor] = {}
+        for length in sorted({mel.shape[1] for mel in mels}):
+            rows = [k for k, mel in enumerate(mels) if mel.shape[1] == length]
+            encoded = self._encode_equal(torch.stack([mels[k] for k in rows]))
+            found |= dict(zip(rows, encoded, strict=True))
+        return [found[k] for k in range(len(mels))]
+
+    def _encode_equal(self, mels: Tensor) -> Tensor:
+        if mels.shape[2] == 0:
+            return mels.new_zeros(len(mels), 0, self.spec.width)
+        x = functional.gelu(self.model.conv1(mels))
         x = functional.gelu(self.model.conv2(x)).transpose(1, 2)
         x = x + self.model.embed_positions.weight[: x.shape[1]]
         for layer in self.model.layers:
             y = layer(x, None)
             x = y[0] if isinstance(y, tuple) else y
-        frames = self.model.layer_norm(x)[0]
-        return torch.stack([frames[a:b].mean(dim=0) for a, b in _pools(len(frames))])
+        frames = self.model.layer_norm(x)
+        return torch.stack([frames[:, a:b].mean(dim=1) for a, b in _pools(frames.shape[1])], dim=1)
 
 
 def _fit(clip: Clip) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -15,4 +15,4 @@ def silence(clip: Clip, given: Injection) -> Clip:
     return replace(clip, samples=np.zeros_like(clip.samples))
 
 
-fault("audio.silence")(Fault("audio", "missing", on_clip(silence)))
+fault("audio.silence")(Fault("audio", "missing", on_clip(silence), graded=False))

@@ -54,11 +54,15 @@ Harm = Callable[[Injection], Record | None]
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind: the modality it harms ("pair" for how they belong together), the fault it is, and the harm."""
+    """One kind: the modality it harms ("pair" for how they belong together), the fault it is, and the harm.
+
+    graded: whether the harm grows with the severity; else it is the same at every one.
+    """
 
     modality: str
     fault: str
     harm: Harm
+    graded: bool = True
 
 
 fault: Registry[Fault] = Registry("fault")

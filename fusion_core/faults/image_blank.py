@@ -15,4 +15,4 @@ def blank(picture: Picture, given: Injection) -> Picture:
     return replace(picture, pixels=np.full_like(picture.pixels, given.random.integers(96, 240)))
 
 
-fault("image.blank")(Fault("image", "missing", on_picture(blank)))
+fault("image.blank")(Fault("image", "missing", on_picture(blank), graded=False))

@@ -15,4 +15,4 @@ def channel_swap(picture: Picture, given: Injection) -> Picture:
     return replace(picture, pixels=np.ascontiguousarray(picture.pixels[..., ::-1]))
 
 
-fault("image.channel_swap")(Fault("image", "corrupted", on_picture(channel_swap)))
+fault("image.channel_swap")(Fault("image", "corrupted", on_picture(channel_swap), graded=False))

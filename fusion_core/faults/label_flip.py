@@ -16,4 +16,4 @@ def flip(given: Injection) -> Record | None:
     return replace(given.record, label=str(given.random.choice(others)))
 
 
-fault("label.flip")(Fault("label", "mislabelled", flip))
+fault("label.flip")(Fault("label", "mislabelled", flip, graded=False))

@@ -12,4 +12,4 @@ def duplicate(given: Injection) -> Record | None:
     return None if own.image is None or own.audio is None else with_earlier(given, ("image", "audio"))
 
 
-fault("pair.duplicate")(Fault("pair", "duplicated", duplicate))
+fault("pair.duplicate")(Fault("pair", "duplicated", duplicate, graded=False))

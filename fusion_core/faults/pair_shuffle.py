@@ -21,4 +21,4 @@ def shuffle(given: Injection) -> Record | None:
     return with_media_of((given.records[place] for place in places), own, held)
 
 
-fault("pair.shuffle")(Fault("pair", "mismatched", shuffle))
+fault("pair.shuffle")(Fault("pair", "mismatched", shuffle, graded=False))

@@ -17,4 +17,4 @@ def stale(given: Injection) -> Record | None:
     return with_earlier(given, ("audio",) if own.audio is not None else ("image",))
 
 
-fault("pair.stale")(Fault("pair", "duplicated", stale))
+fault("pair.stale")(Fault("pair", "duplicated", stale, graded=False))

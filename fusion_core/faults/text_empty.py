@@ -10,4 +10,4 @@ def empty(text: str, given: Injection) -> str:
     return " "
 
 
-fault("text.empty")(Fault("text", "missing", on_text(empty)))
+fault("text.empty")(Fault("text", "missing", on_text(empty), graded=False))

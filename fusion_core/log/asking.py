@@ -25,8 +25,9 @@ class Filter:
 
     since, until: from and up to but not including; naive times are UTC. confidence: from and to, both included.
     present: exactly these modalities. flag: among the row's flags. text: contained in the row's text, whatever the
-    case. slices: by their own names; None asks for rows without a value. cause: "<modality> <fault>" as a diagnosis
-    named it, "any" for any but none; records are told apart by their id, so it is asked of one run at a time.
+    case. slices: by their own names; None asks for rows without a value. release, prediction, label: "" asks for rows
+    without one. cause: "<modality> <fault>" as a diagnosis named it, or several joined by "|", "any" for any but none;
+    records are told apart by their id, so it is asked of one run at a time.
     """
 
     strategy: str | None = None
@@ -85,7 +86,8 @@ def words(store: Store, rows: Filter) -> Words:
     for column in ("strategy", "release", "prediction", "label", "correct"):
         value = getattr(rows, column)
         if value is not None:
-            out.add(f"{column} = {out.bind(value)}")
+            # What was left empty is kept as no value.
+            out.add(f"{column} IS NULL" if value == "" else f"{column} = {out.bind(value)}")
     span(out, rows)
     if rows.confidence is not None:
         low, high = rows.confidence
@@ -97,7 +99,8 @@ def words(store: Store, rows: Filter) -> Words:
     if rows.text is not None:
         out.add(f"contains(lower(text), lower({out.bind(rows.text)}))")
     if rows.cause is not None:
-        named = "<> 'none none'" if rows.cause == "any" else f"= {out.bind(rows.cause)}"
+        names = ", ".join(out.bind(name) for name in rows.cause.split("|")) if rows.cause != "any" else ""
+        named = f"IN ({names})" if names else "<> 'none none'"
         out.add(f"id IN (SELECT id FROM causes WHERE cause {named})")
     for name, wanted in rows.slices.items():
         kind = slice_kind(store, name)

@@ -24,6 +24,7 @@ __all__ = [
     "calibration",
     "confusion",
     "count",
+    "error_codes",
     "error_page",
     "found_rows",
     "page",
@@ -34,6 +35,7 @@ __all__ = [
 
 MOST_ROWS, MOST_VALUES, NUMBER_BINS = 1_000, 500, 10
 CONFIDENCE_STEPS = 4_096
+BETWEEN_RELEASES = "\n"  # no name of a release holds a line break
 _AT_ONCE = 20  # parts in one reading
 #: What is counted of rows in every table.
 TALLY = """count(*) AS rows, count(correct) AS labelled, count(*) FILTER (WHERE NOT correct) AS wrong,
@@ -113,15 +115,15 @@ def timeline(store: Store, rows: Filter | None = None, bucket: Literal["day", "h
     """Return one line per day or hour (UTC) that has rows.
 
     bucket (NaT, last: rows without a time), rows, labelled, wrong, confidence, accuracy with low and high, release (all
-    of the bucket's, joined by spaces), error_rows. Rows that gave no answer have no prediction, label or slice: they
-    are counted by strategy, release and time alone.
+    of the bucket's, joined by `BETWEEN_RELEASES`), error_rows. Rows that gave no answer have no prediction, label or
+    slice: they are counted by strategy, release and time alone.
     """
     if bucket not in ("day", "hour"):
         raise CallError(f"bucket {bucket!r}; allowed are day and hour")
     asked = rows or Filter()
     out = words(store, asked)
     start = f"date_trunc('{bucket}', timestamp) AS bucket"
-    releases = "string_agg(DISTINCT release, ' ' ORDER BY release) AS release"
+    releases = f"string_agg(DISTINCT release, '{BETWEEN_RELEASES}' ORDER BY release) AS release"
     answered = store.ask(f"SELECT {start}, {TALLY}, {releases} FROM answered {out.where} GROUP BY 1", out.values)
     lost = _error_words(asked)
     errors = store.ask(f"SELECT {start}, count(*) AS error_rows FROM errors {lost.where} GROUP BY 1", lost.values)
@@ -169,13 +171,18 @@ def row(store: Store, identity: str) -> tuple[Found, ...]:
     return found_rows(store, _at(store, store.ask(sql, out.values)))
 
 
-def rows_of(store: Store, ids: Sequence[str]) -> tuple[Found, ...]:
-    """Return one answered row of each of at most 1,000 records, in the order given; without those the log lacks."""
+def rows_of(store: Store, ids: Sequence[str], strategy: str | None = None) -> tuple[Found, ...]:
+    """Return one answered row of each of at most 1,000 records, in the order given; without those the log lacks.
+
+    strategy: whose answer; None is any.
+    """
     if len(ids) > MOST_ROWS:
         raise CallError(f"{len(ids):,} records; at most {MOST_ROWS:,} are asked for at once")
     out = Words()
     listed = ", ".join(out.bind(one) for one in ids) or "NULL"
-    sql = f"SELECT min(part) AS part, arg_min(place, part) AS place FROM answered WHERE id IN ({listed}) GROUP BY id"
+    asked = "" if strategy is None else f" AND strategy = {out.bind(strategy)}"
+    sql = f"""SELECT min(part) AS part, arg_min(place, part) AS place FROM answered WHERE id IN ({listed}){asked}
+    GROUP BY id"""
     found = {one.logged.id: one for one in found_rows(store, _at(store, store.ask(sql, out.values)))}
     return tuple(found[one] for one in dict.fromkeys(ids) if one in found)
 
@@ -187,6 +194,12 @@ def error_page(store: Store, rows: Filter | None = None, offset: int = 0, limit:
     out = _error_words(rows or Filter())
     order = f"ORDER BY timestamp DESC NULLS LAST, part, place LIMIT {int(limit)} OFFSET {int(offset)}"
     return store.ask(f"SELECT * EXCLUDE (part, place) FROM errors {out.where} {order}", out.values)
+
+
+def error_codes(store: Store, rows: Filter | None = None) -> pd.DataFrame:
+    """Return code and rows of what gave no answer, most first, by the strategy, release and time of a filter alone."""
+    out = _error_words(rows or Filter())
+    return store.ask(f"SELECT code, count(*) AS rows FROM errors {out.where} GROUP BY 1 ORDER BY 2 DESC, 1", out.values)
 
 
 def _at(store: Store, places: pd.DataFrame) -> pd.DataFrame:

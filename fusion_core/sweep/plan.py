@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -75,21 +73,6 @@ class Plan:
             "sweep.chunk": str(self.chunk),
             "sweep.batch": str(self.batch),
         }
-
-
-def mark_records(rows: Sequence[Record | Refusal]) -> str:
-    """Return a hash of all that a model and a log read of the rows, media by their content."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(json.dumps(_told(row), ensure_ascii=True, default=str, sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def _told(row: Record | Refusal) -> list[object]:
-    if isinstance(row, Refusal):
-        return [row.id, row.code]
-    media = [None if m is None else m.sha256 for m in (row.image, row.audio)]
-    return [row.id, row.text, media, row.label, row.timestamp, dict(row.meta), row.flags]
 
 
 def run_name(model: Path, records: Path) -> str:

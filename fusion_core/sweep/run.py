@@ -12,6 +12,7 @@ from typing import Literal
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fusion_core.answer_table import mark_records
 from fusion_core.asked import Asked
 from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import CallError
@@ -23,7 +24,7 @@ from fusion_core.opening import mark_model, open_fused
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.reading.texts import quoted
 from fusion_core.sweep.chunks import ChunkWriter, Task
-from fusion_core.sweep.plan import CHUNK, Plan, begin, mark_records, run_name, sizes
+from fusion_core.sweep.plan import CHUNK, Plan, begin, run_name, sizes
 from fusion_core.sweep.workers import Workers
 
 BATCH = 16

@@ -46,10 +46,10 @@ def work(plan: Plan, threads: int, pipe: Connection) -> None:
 
 def open_writer(plan: Plan) -> ChunkWriter:
     """Load a plan's model and records, and make sure that they are those it was made for; CallError otherwise."""
+    from fusion_core.answer_table import mark_records
     from fusion_core.log.parts import read_run
     from fusion_core.opening import mark_model, open_fused
     from fusion_core.reading.records import read
-    from fusion_core.sweep.plan import mark_records
 
     if mark_model(plan.model, plan.asked) != plan.model_mark:
         raise CallError("the model changed while the sweep ran")

@@ -75,6 +75,8 @@ class Tokens:
     def rows(self, index: Tensor) -> Tokens:
         """Gather rows `[N]` into a new batch; -1 gives an absent row."""
         present = (index >= 0)[:, None]
+        if bool(present.all()):
+            return self.each(lambda features: features[index], self.mask[index])
         kept = index.clamp(min=0)
 
         def gathered(features: Tensor) -> Tensor:

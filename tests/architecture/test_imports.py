@@ -11,25 +11,25 @@ from tests.conftest import ROOT
 
 #: Layers of `fusion_core` from the bottom up; a module may import its own layer's package and anything lower.
 LAYERS = [
-    {"errors", "types", "intervals", "ranks"},
-    {"registry", "words", "embedded", "asked"},
+    {"errors", "types", "intervals", "ranks", "reliability", "spreadsheet"},
+    {"registry", "words", "embedded", "fit_facts", "asked"},
     {"reading"},
     {"attention"},
     {"fusion"},
     {"encoders"},
-    {"model"},
+    {"model", "token_cache", "encoding"},
     {"tokens"},
-    {"attend", "attribute", "change", "contribute", "verify"},
+    {"attend", "attribute", "change", "contribute", "pooled", "verify"},
     {"question", "faults"},
-    {"random_heads"},
-    {"trace", "answers", "fit", "card"},
-    {"probe", "bundle", "lines", "answer_table", "foreign"},
+    {"random_heads", "fit_plan"},
+    {"trace", "answers", "fit", "card", "fit_data"},
+    {"probe", "bundle", "lines", "answer_table", "fit_figures", "foreign"},
     {"own"},
     {"opening"},
-    {"doctor", "fitting", "influence", "neighbours", "report"},
+    {"doctor", "fit_course", "influence", "neighbours", "report"},
     {"log"},
     {"diagnose"},
-    {"sweep", "capture", "compare"},
+    {"sweep", "capture", "compare", "fitting", "fit_records", "review"},
     {"commands"},
     {"cli"},
     {"__main__"},
@@ -101,7 +101,7 @@ def test_views_import_neither_streamlit_nor_torch():
 
 
 def test_caches_live_only_in_the_session_and_what_is_open_only_in_the_state():
-    sessions = ("session.py", "log_session.py", "record_session.py")
+    sessions = ("session.py", "log_session.py", "record_session.py", "compare_session.py")
     homes = {"st.cache_": sessions, "st.session_state": ("state.py",), "st.query_params": ("state.py",)}
     for path in modules("dashboard"):
         text = path.read_text("utf-8")

@@ -11,7 +11,7 @@ from fusion_core.log.diagnosed import CAUSES, Diagnosed, save_diagnosis
 from fusion_core.log.entries import keep_by_content
 from fusion_core.log.parts import create_run, rows_table, write_part
 from fusion_core.log.runs import run_folder
-from fusion_core.log.schema import Logged, Run
+from fusion_core.log.schema import ERRORS, Logged, Run
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import read
 from fusion_core.types import Finding
@@ -40,7 +40,7 @@ def is_blank(k: int) -> bool:
     return k >= 60 and k % 4 == 1
 
 
-def make_log(log: Path, labelled: bool = True, diagnosed: bool = True, rows: int = ROWS) -> Path:
+def make_log(log: Path, labelled: bool = True, diagnosed: bool = True, rows: int = ROWS, errors: int = 0) -> Path:
     """Write rows, ten a day, with two releases and three regions; every third answer is wrong."""
     records = read(SAMPLES / "feedback" / "test").records[:6]
     kept = [[keep_by_content(log, read_media(m)) for m in (r.image, r.audio)] for r in records]
@@ -49,6 +49,12 @@ def make_log(log: Path, labelled: bool = True, diagnosed: bool = True, rows: int
     )
     create_run(log, run)
     write_part(run_folder(log, "service"), "parts", rows_table([_row(k, kept, labelled) for k in range(rows)], run), 0)
+    if errors:
+        lost = [
+            {"id": f"e{k}", "strategy": None, "timestamp": START + timedelta(hours=k), "release": "1.0",
+             "code": "image_damaged", "message": "the image is cut"} for k in range(errors)
+        ]  # fmt: skip
+        write_part(run_folder(log, "service"), "errors", pa.Table.from_pylist(lost, schema=ERRORS), 0)
     if diagnosed:
         _diagnose(log)
     return log

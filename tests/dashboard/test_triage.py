@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from datetime import date
 
 import pandas as pd
@@ -106,6 +107,30 @@ def test_without_labels_rows_with_a_cause_stand_in_for_failures(monkeypatch, unl
     assert [tab.label for tab in app.tabs] == ["Failure map", "Slices"]
 
 
+def test_rows_without_an_answer_are_named(monkeypatch, tmp_path):
+    log = make_log(tmp_path / "log", errors=3)
+    app = opened(monkeypatch, log)
+    assert not app.exception
+    assert any("3 rows without an answer" in one.label for one in app.expander)
+    assert "image\\_damaged" in said(app)
+    errors = next(frame.value for frame in app.dataframe if "code" in frame.value.columns)
+    assert list(errors["id"]) == ["e2", "e1", "e0"]
+
+
+def test_a_finding_about_wrong_answers_shows_all_rows_without_a_cause_of_their_own():
+    many = replace(BLANK, rule="unexplained", modality="pair", fault="mismatched", slice={"region": "east"})
+    asked = Asked().follow(many)
+    assert asked.follows(many)
+    causes = asked.filter("gated", {"region": "text"}).cause.split("|")
+    assert {"none none", "pair mismatched", "pair conflict", "label mislabelled"} == set(causes)
+
+
+def test_a_finding_that_counts_right_answers_too_says_what_is_in_view():
+    assert "answered wrongly are in view" in finding_caption(BLANK, True, failures=True)
+    assert "in view" not in finding_caption(BLANK, True)
+    assert "in view" not in finding_caption(BLANK, False, failures=True)
+
+
 def test_without_a_diagnosis_it_says_how_to_make_one(monkeypatch, undiagnosed):
     app = opened(monkeypatch, undiagnosed)
     assert not app.exception
@@ -182,5 +207,7 @@ def test_slices_and_releases_in_words():
     found = slice_table(every, pd.DataFrame({"value": ["a"], "rows": [4]}), labelled=True)
     assert list(found["value"]) == ["a", "(none)"]
     assert list(found["with a cause"]) == [0.4, 0.0]
-    days = pd.DataFrame({"bucket": pd.to_datetime(["2026-01-01", "2026-01-02", None]), "release": ["1", "1 2", "3"]})
-    assert first_days(days) == [(date(2026, 1, 2), "2")]
+    days = pd.DataFrame(
+        {"bucket": pd.to_datetime(["2026-01-01", "2026-01-02", None]), "release": ["1", "1\n2 beta", "3"]}
+    )
+    assert first_days(days) == [(date(2026, 1, 2), "2 beta")]

@@ -49,7 +49,9 @@ LEDGER_KEYS = {
 
 
 @pytest.fixture
-def run(capsys):
+def run(capsys, tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
     def call(*arguments):
         code = main([str(a) for a in arguments])
         out, err = capsys.readouterr()

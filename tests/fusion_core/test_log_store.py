@@ -15,15 +15,18 @@ from fusion_core.intervals import wilson
 from fusion_core.log import store as store_module
 from fusion_core.log.parts import create_run, errors_table, rows_table, write_part
 from fusion_core.log.queries import (
+    BETWEEN_RELEASES,
     Filter,
     Order,
     by_slice,
     calibration,
     confusion,
     count,
+    error_codes,
     error_page,
     page,
     row,
+    rows_of,
     timeline,
 )
 from fusion_core.log.schema import Logged, LoggedError, Run
@@ -107,6 +110,8 @@ FILTERS = [
     (Filter(flag="short bidi"), lambda t: t.id == ""),
     (Filter(slices={"language": "de", "age": 40}), lambda t: (t.language == "de") & (t.age == 40)),
     (Filter(slices={"language": None}), lambda t: t.language.isna()),
+    (Filter(label=""), lambda t: t.label.isna()),
+    (Filter(release=""), lambda t: t.release.isna()),
     *((Filter(text=word.lower()), lambda t, w=word: t.text.str.contains(w, regex=False)) for word in NASTY),
     (Filter(text="row%"), lambda t: t.id == ""),
 ]  # fmt: skip
@@ -217,7 +222,7 @@ def test_a_timeline_counts_rows_and_errors(store, table):
     assert len(timeline(store, bucket="hour")) > 400
     with pytest.raises(CallError, match="day and hour"):
         timeline(store, bucket="minute')")
-    assert found["release"].str.contains(" ").sum() == 2 + 1
+    assert found["release"].str.contains(BETWEEN_RELEASES).sum() == 2 + 1
 
 
 def test_calibration_is_of_equal_mass(store, table):
@@ -229,6 +234,17 @@ def test_calibration_is_of_equal_mass(store, table):
     assert found.error == pytest.approx((gap * found.bins["rows"]).sum() / found.labelled)
     with pytest.raises(CallError, match="1 to 100"):
         calibration(store, bins=0)
+
+
+def test_errors_are_counted_by_code(store):
+    assert int(error_codes(store)["rows"].sum()) == 6
+    assert int(error_codes(store, Filter(strategy="early"))["rows"].sum()) == 3
+
+
+def test_rows_are_those_of_the_strategy_asked_for(store):
+    for strategy in ("late", "early"):
+        found = rows_of(store, ["r12", "r5"], strategy)
+        assert [(one.logged.id, one.logged.strategy) for one in found] == [("r12", strategy), ("r5", strategy)]
 
 
 def test_errors_have_a_page(store):

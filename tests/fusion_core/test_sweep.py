@@ -14,6 +14,7 @@ from datetime import datetime
 import pytest
 import torch
 
+from fusion_core.answer_table import mark_records
 from fusion_core.bundle import load, save
 from fusion_core.cli import main
 from fusion_core.errors import CallError
@@ -23,7 +24,7 @@ from fusion_core.model import FusedModel
 from fusion_core.reading.records import read
 from fusion_core.sweep import Plan, sweep
 from fusion_core.sweep.chunks import ChunkWriter, Task, batches
-from fusion_core.sweep.plan import begin, mark_records
+from fusion_core.sweep.plan import begin
 from fusion_core.sweep.workers import Workers
 from tests.conftest import ROOT
 from tests.fusion_core.sweeping import BUNDLE, perilous_model, perilous_work, table_of, write_records, write_rows

@@ -9,10 +9,10 @@ import numpy as np
 from fusion_core.diagnose.population.pockets import EXAMPLES, population
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
+from fusion_core.reliability import expected_error
 from fusion_core.types import Finding
 
 LEAST_ROWS = 500
-BINS = 15  # of equal mass
 DRAWS = 200
 LEAST_ERROR = 0.05
 CONFIDENCE = "model.confidence"
@@ -48,10 +48,3 @@ def calibration(rows: Sequence[Row], reference: Reference) -> list[Finding]:
             evidence={"error": error, "low": low, "gap": gap, "records": float(len(own))},
         )
     ]
-
-
-def expected_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Return the expected calibration error over bins of equal mass (Naeini 2015, with equal-mass bins)."""
-    order = np.argsort(confidence, kind="stable")
-    parts = np.array_split(order, BINS)
-    return float(sum(abs(confidence[p].mean() - right[p].mean()) * len(p) for p in parts if len(p)) / len(order))
