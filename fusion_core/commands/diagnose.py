@@ -25,7 +25,7 @@ def add(verbs: Verbs) -> None:
 def run_diagnose(given: argparse.Namespace) -> int:
     """Diagnose every record, in order, then say what is wrong with many of them."""
     from fusion_core.diagnose.build import build_reference
-    from fusion_core.diagnose.reference_file import load_reference, save_reference
+    from fusion_core.diagnose.reference_file import load_reference, must_be_bundle, save_reference
     from fusion_core.reading.records import read
 
     if (given.records is None) == (given.log is None):
@@ -34,6 +34,7 @@ def run_diagnose(given: argparse.Namespace) -> int:
         raise CallError("--run names a run of a --log")
     model = open_model(given)
     if given.reference is not None:
+        must_be_bundle(given.model)
         save_reference(build_reference(model, read(given.reference).records, _progress), given.model)
     return _records(given, model, load_reference(given.model)) if given.log is None else _run(given, model)
 

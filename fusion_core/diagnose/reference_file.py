@@ -29,8 +29,15 @@ KEYS = {"format", "model", "sha256", "records", "strategy", "present", "repeats"
         "function_words", "words", "odd_words", "characters"}  # fmt: skip
 
 
+def must_be_bundle(folder: Path) -> None:
+    """Raise ModelError where there is no bundle of ours to keep a reference in."""
+    if not (folder / "model.json").is_file():
+        raise ModelError(f"{folder.name} is no bundle of this tool: reference statistics are kept in one")
+
+
 def save_reference(reference: Reference, bundle: Path) -> None:
     """Save a reference beside the bundle it was made with."""
+    must_be_bundle(bundle)
     profile, spreads = reference.profile, reference.spreads
     numbers: dict[str, np.ndarray] = {
         "quantiles": np.array([s.quantiles for s in spreads.values()], np.float32),
