@@ -52,7 +52,8 @@ def framed_by(tokenizer: Tokenizer, before: str, after: str) -> Tokenizer:
 
 def keep(model, folder, tokenizer: Tokenizer, pixels: dict | None = None):
     """Save a model with its tokenizer and preprocessor."""
-    model.eval().save_pretrained(folder, safe_serialization=True)
+    folder.mkdir(exist_ok=True)
+    model.eval().save_pretrained(folder)
     tokenizer.save(str(folder / "tokenizer.json"))
     if pixels is not None:
         (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS | pixels))
