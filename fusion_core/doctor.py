@@ -11,11 +11,13 @@ from fusion_core.attention import capture
 from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, load_encoder
 from fusion_core.errors import CallError, FusionError
 from fusion_core.foreign.donors import pass_seconds
+from fusion_core.foreign.head import ForeignHead
 from fusion_core.lines import Line
 from fusion_core.model import FusedModel
 from fusion_core.own import object_lines
 from fusion_core.probe import PROBE
 from fusion_core.types import Tokens
+from fusion_core.verify.parity import parity
 from fusion_core.words import AS_LOADED, accuracy_words
 
 PACKAGES = ("torch", "transformers", "captum", "streamlit", "soundfile", "pyarrow")
@@ -69,6 +71,7 @@ def _model_lines(model: FusedModel) -> Iterator[Line]:
         yield _attention_line(model, name, one)
         if loaded:
             yield _cost_line(model, name, one)
+            yield from _loaded_lines(model, name, one)
     yield from (_absence_line(model, name, one) for name in model.strategies)
     yield _donor_line(model)
 
@@ -93,6 +96,16 @@ def _donor_line(model: FusedModel) -> Line:
 def _cost_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
     seconds = pass_seconds(model.head(name), one)
     return _line(f"cost: {name}", True, f"one pass of one record takes {1000 * seconds:.1f} ms here")
+
+
+def _loaded_lines(model: FusedModel, name: str, one: dict[str, Tokens]) -> Iterator[Line]:
+    """Say what a model that was not fitted here cannot do, and whether gradients see the model that answers."""
+    head = model.head(name)
+    if isinstance(head, ForeignHead):
+        yield from (_line(f"{what}: {name}", False, why) for what, why in head.cannot.items())
+    found = parity(model, one, name)
+    if found is not None:
+        yield _line(f"parity: {name}", bool(found.passed), found.sentence)
 
 
 def _absence_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:

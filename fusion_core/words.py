@@ -70,7 +70,7 @@ UNHEARD = "This strategy fuses without attention between tokens. Its ledger and 
 LEVELS = {
     "clip": "two towers, fused by their similarity",
     "siglip": "two towers, fused by their similarity",
-    "clap": "two towers, fused by their similarity",
+    "clap": "two towers, fused by their similarity; attention is heard in the text tower only",
     "vilt": "a single stream over word pieces and patches",
     "blip": "text that cross-attends to the picture",
     "late": "fuses decisions",

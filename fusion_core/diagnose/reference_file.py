@@ -77,6 +77,7 @@ def load_reference(bundle: Path) -> Reference:
     for name in (NUMBERS, WORDS):
         path = bundle / name
         if not path.is_file():
+            must_be_bundle(bundle)
             raise ModelError(f"{bundle.name} has no {name}; make it with `diagnose --reference` and clean records")
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{name} of {bundle.name} is over {MAX_BYTES:,} bytes")

@@ -23,6 +23,7 @@ class ClapAudio(nn.Module):
     """Slices to one vector. Its windows shift and merge over time and pitch: their attention is not drawn."""
 
     readout = ()
+    cannot = "its windows shift and merge over time and pitch, so their attention is not drawn"
 
     def __init__(self, model: Any, slices: SliceEncoder) -> None:
         super().__init__()

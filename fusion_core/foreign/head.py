@@ -25,6 +25,11 @@ class ForeignHead(Head):
     bytes_per_element = 1_500
     kernel = "fused"
 
+    @property
+    def cannot(self) -> dict[str, str]:
+        """What the family cannot do here, and why: one line each in `doctor`."""
+        return {}
+
     def __init__(self, specs: Mapping[str, TokenSpec]) -> None:
         nn.Module.__init__(self)
         self.modalities = tuple(m for m in MODALITIES if m in specs)

@@ -36,6 +36,14 @@ class LateHead(ForeignHead):
         self.scale, self.bias = scale.detach().reshape(()), None if bias is None else bias.detach().reshape(())
         self.own_bias = bias is not None
 
+    @property
+    def cannot(self) -> dict[str, str]:
+        """Towers whose attention is not heard, and a match whose threshold is not known yet."""
+        found = {f"attention of {m}": str(t.cannot) for m, t in self.towers.items() if hasattr(t, "cannot")}
+        if self.label is None and self.bias is None:
+            found["match threshold"] = "the family has none: it is taken from the pairs of --records; 0 without them"
+        return found
+
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Run every modality through its tower and compare."""
         found = {m: self._embedded(m, projected[m]) for m in self.modalities}

@@ -9,7 +9,8 @@ import torch
 from fusion_core.attend import attention_scores
 from fusion_core.attention import capture
 from fusion_core.contribute.ledger import measure
-from fusion_core.foreign import family
+from fusion_core.doctor import capabilities
+from fusion_core.foreign import family, load_foreign
 from fusion_core.model import pool_rows
 from fusion_core.question import Question
 from fusion_core.random_heads import attribution_check
@@ -180,3 +181,17 @@ def test_a_stranger_has_other_weights_and_the_model_keeps_its_own(opened, record
     assert torch.equal(fuse(model, tokens), before)
     torch.manual_seed(0)
     assert not torch.allclose(model.head("clip").stranger(3).eval()(tokens).logits, before)
+
+
+@every
+def test_doctor_says_what_the_family_can_and_cannot(opened, folders, name, asked):
+    said = {line["name"]: line for line in capabilities(opened(name, asked))}
+    assert said[f"strategy: {name}"]["reason"] == "validation accuracy not known: used as loaded"
+    assert all(said[f"{what}: {name}"]["supported"] for what in ("attention", "absent", "cost"))
+    assert said["ledger: marginal"]["supported"]
+    assert (f"attention of audio: {name}" in said) == (name == "clap")
+    assert (f"parity: {name}" in said) == (name in ("clip", "siglip", "clap"))
+    alone = {line["name"]: line for line in capabilities(load_foreign(folders(name, asked.task or "labels"), asked))}
+    assert not alone["ledger: marginal"]["supported"]
+    assert "--records" in alone["ledger: marginal"]["reason"]
+    assert (f"match threshold: {name}" in alone) == (name in ("clip", "clap") and asked == MATCH)
