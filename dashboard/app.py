@@ -56,6 +56,15 @@ def guide_screen() -> None:
     guide.render(lambda screen: st.switch_page(SCREENS[screen], query_params=state.link()))
 
 
+def fit_screen() -> None:
+    """The same; what is fitted can be opened on the other screens."""
+    with st.spinner(STARTING):
+        from dashboard import state
+        from dashboard.screens import fit
+    state.follow_address()
+    fit.render(tuple(SCREENS), lambda screen: st.switch_page(SCREENS[screen], query_params=state.link()))
+
+
 def present_screen() -> None:
     """The same, for a room."""
     with st.spinner(STARTING):
@@ -75,11 +84,12 @@ LOGGED = any(place.log is not None for place in workplaces(sys.argv[1:]))
 TRIAGE = st.Page(triage_screen, title="Triage", url_path="triage", default=LOGGED)
 INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect", default=not LOGGED)
 COMPARE = st.Page(compare_screen, title="Compare", url_path="compare")
+FIT = st.Page(fit_screen, title="Fit", url_path="fit")
 GUIDE = st.Page(guide_screen, title="Which fusion", url_path="guide")
 PRESENT = st.Page(present_screen, title="Present", url_path="present")
-SCREENS = {"inspect": INSPECT, "compare": COMPARE, "guide": GUIDE, "present": PRESENT}
+SCREENS = {"inspect": INSPECT, "compare": COMPARE, "fit": FIT, "guide": GUIDE, "present": PRESENT}
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation([TRIAGE, INSPECT, COMPARE, GUIDE, PRESENT], position="top").run()
+st.navigation([TRIAGE, INSPECT, COMPARE, FIT, GUIDE, PRESENT], position="top").run()

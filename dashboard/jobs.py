@@ -55,6 +55,14 @@ class Job:
             raise Stopped
         self._pass_on()
 
+    def keep(self, latest: Any) -> bool:
+        """Do what `tell` does for work that ends by itself: return False, and raise nothing, when it should end."""
+        try:
+            self.tell(latest)
+        except Stopped:
+            return False
+        return True
+
     def wait(self, ahead: int) -> None:
         """Note the place in line; raises Stopped when the owner gave up waiting."""
         self.ahead = ahead

@@ -42,13 +42,13 @@ def add_content_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--records", type=Path, metavar="DIR", help="record set to browse with the models")
     parser.add_argument("--log", type=Path, metavar="LOG", help="prediction log, opened on Triage")
     parser.add_argument("--training", type=Path, metavar="DIR", help="records it was fitted on, with their index")
+    parser.add_argument("--encoder-root", type=Path, action="append", default=[], metavar="DIR",
+                        help="a folder whose encoders may be fitted on; may be repeated")  # fmt: skip
 
 
 def workplaces(arguments: Sequence[str]) -> list[Workplace]:
     """Return what to show: the bundles named, else the sample bundles, each with its records."""
-    parser = argparse.ArgumentParser(add_help=False)
-    add_content_flags(parser)
-    given, _ = parser.parse_known_args(arguments)
+    given = _given(arguments)
     models = given.model or ([] if given.model_object else sorted((SAMPLES / "bundles").glob("*/")))
     asked = Asked(labels_of(given.labels), given.task)
     named = [
@@ -71,6 +71,17 @@ def workplaces(arguments: Sequence[str]) -> list[Workplace]:
         for name in given.model_object
     ]
     return [*named, *own]
+
+
+def encoder_folders(arguments: Sequence[str]) -> tuple[Path, ...]:
+    """Return the folders that encoders may be read from, besides those that come with the tool."""
+    return tuple(folder.resolve() for folder in _given(arguments).encoder_root)
+
+
+def _given(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False)
+    add_content_flags(parser)
+    return parser.parse_known_args(arguments)[0]
 
 
 def _set_of(model: Path, named: Path | None, part: str) -> Path | None:

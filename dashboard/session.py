@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,8 @@ import streamlit as st
 
 from dashboard.inspection import Training, content_key, glimpse
 from dashboard.jobs import Job, Jobs, Work
-from dashboard.options import Workplace, workplaces
+from dashboard.options import Workplace, encoder_folders, workplaces
+from dashboard.own_bundles import Bundles
 from dashboard.state import recall, remember
 from dashboard.turns import Turns
 from dashboard.uploads import File, OpenSet, Shelf, Upload, browser_of, nothing_read, one_record, readable_part
@@ -24,6 +25,7 @@ from dashboard.views.similar import Glimpse
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
 from fusion_core.asked import Asked
+from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import RecordError
 from fusion_core.foreign import is_foreign
 from fusion_core.influence import load_influence
@@ -42,8 +44,14 @@ ENOUGH = 20  # records a set needs, for similar ones to be looked for in it
 
 
 def choices() -> list[Workplace]:
-    """Return the models the operator opened the dashboard with."""
-    return workplaces(sys.argv[1:])
+    """Return the models the operator opened the dashboard with, then those that this browser fitted."""
+    own = (Workplace(bundle.folder, bundle.records) for bundle in bundles().of(browser()))
+    return [*workplaces(sys.argv[1:]), *own]
+
+
+def encoder_roots() -> EncoderRoots:
+    """Return where encoders may be read from: the operator's folders, then the tool's own."""
+    return EncoderRoots((*encoder_folders(sys.argv[1:]), *EncoderRoots().folders))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model and checking its weights: this takes a few seconds.")
@@ -55,7 +63,7 @@ def model(folder: str) -> FusedModel:
     place = next((place for place in choices() if str(place.model) == folder), Workplace(Path(folder), None))
     asked = place.asked if place.asked.object or is_foreign(place.model) else Asked()
     drawn = None if place.records is None else (lambda: record_set(str(place.records)).records)
-    loaded = open_fused(place.model, None, asked, drawn)
+    loaded = open_fused(place.model, encoder_roots(), asked, drawn)
     _ = loaded.stack.encoders
     gc.collect()
     gc.freeze()
@@ -119,6 +127,12 @@ def _shelf() -> Shelf:
     return Shelf()
 
 
+@st.cache_resource(show_spinner=False)
+def bundles() -> Bundles:
+    """Return the models that browsers fitted."""
+    return Bundles()
+
+
 def browser() -> str:
     """Name the browser behind this session; a session without the server's cookie is known by itself alone."""
     named = browser_of(st.context.cookies.get("_streamlit_xsrf", ""))
@@ -131,6 +145,11 @@ def browser() -> str:
 def keep_upload(upload: Upload) -> str:
     """Keep an upload for this browser and return its key."""
     return _shelf().keep(browser(), upload)
+
+
+def own_sets() -> dict[str, Upload]:
+    """Return the record sets that this browser uploaded, by key, the newest first."""
+    return {key: upload for key, upload in _shelf().of(browser()).items() if len(upload.records) > 1}
 
 
 def own_files(opened: OpenSet | None = None) -> AbstractContextManager[None]:
@@ -150,18 +169,27 @@ def uploaded_record(loaded: FusedModel, text: str, image: File | None, audio: Fi
 
 
 def uploaded_set(
-    loaded: FusedModel, file: File, progress: Callable[[int, int], object], waiting: Callable[[int], object]
+    modalities: Sequence[str],
+    file: File,
+    progress: Callable[[int, int], object],
+    waiting: Callable[[int], object],
 ) -> Upload:
     """Read and check a record set, a few rows at a time; raises CallError when it cannot be read as a whole."""
     with own_files():
-        return checked_set(loaded, file, progress, lambda: turns().take(waiting))
+        return checked_set(modalities, file, progress, lambda: turns().take(waiting))
 
 
 def open_set(place: Workplace, key: str) -> OpenSet | None:
-    """Return the upload `key` of this browser, else the records that came with the model; None without either."""
-    upload = _shelf().find(browser(), key) if key else None
+    """Return what `key` leads this browser to: an upload, or what it fitted a model on; else the model's own records.
+
+    A model that was fitted here has the records it was fitted on for its own. None without any.
+    """
+    wanted = key or bundles().link(browser(), place.model)
+    upload = _shelf().find(browser(), wanted) if wanted else None
     if upload is not None:
-        return OpenSet(key, upload.name, upload.records, upload, key)
+        return OpenSet(wanted, upload.name, upload.records, upload, wanted)
+    if (fitted := bundles().set_of(browser(), wanted)) is not None:
+        return fitted
     if place.records is None:
         return None
     return OpenSet(str(place.records), place.records.name, record_set(str(place.records)))

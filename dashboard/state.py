@@ -15,8 +15,9 @@ OF_A_RECORD = (
 )  # fmt: skip
 OF_TRIAGE = ("run", "cause", "where", "since", "until", "rows", "search", "order", "page")
 OF_COMPARE = ("part", "today", "fault", "explain", "failures")
-LINK = (*OF_A_RECORD, *OF_TRIAGE, *OF_COMPARE)
-SCREENS = ("triage", "inspect", "compare", "guide", "present")
+OF_FIT = ("source",)
+LINK = (*OF_A_RECORD, *OF_TRIAGE, *OF_COMPARE, *OF_FIT)
+SCREENS = ("triage", "inspect", "compare", "fit", "guide", "present")
 BEHIND = 2.0  # seconds for which a run may still be told the address before the last one
 
 

@@ -97,9 +97,9 @@ def one_record(model: FusedModel, text: str, image: File | None, audio: File | N
 
 
 def record_set(
-    model: FusedModel, file: File, progress: Progress, turn: Callable[[], AbstractContextManager[None]]
+    modalities: Sequence[str], file: File, progress: Progress, turn: Callable[[], AbstractContextManager[None]]
 ) -> Upload:
-    """Read a zip or table and decode every file in it once, so that what is wrong is known before it is looked at.
+    """Read a zip or table and decode its files of these modalities once, so that what is wrong is known beforehand.
 
     `progress` is told rows done and rows in all; rows are checked a few at a time, each few inside a `turn()`.
     Raises CallError when the set as a whole cannot be read.
@@ -109,9 +109,9 @@ def record_set(
     if len(given) > MAX_ROWS:
         raise CallError(
             f"{file[0]} has {len(given):,} rows; at most {MAX_ROWS:,} are opened here. "
-            "`python -m fusion_core predict` takes the whole set"
+            "The command line, `python -m fusion_core`, takes the whole set"
         )
-    check = _Check(model.modalities)
+    check = _Check(modalities)
     for start in range(0, len(given), CHECKED_AT_ONCE):
         progress(start, len(given))
         with turn():
@@ -234,6 +234,12 @@ class Shelf:
         """Return the owner's upload; None when there is none by that key, or it is somebody else's."""
         with self._lock:
             return self._kept.get((owner, key))
+
+    def of(self, owner: str) -> dict[str, Upload]:
+        """Return the owner's uploads by key, the newest first."""
+        with self._lock:
+            own = [(key, upload) for (other, key), upload in self._kept.items() if other == owner]
+        return dict(reversed(own))
 
     def _next_to_go(self, newest: tuple[str, str]) -> tuple[str, str]:
         """Return the oldest upload of the owner that takes the most, never the one just kept."""

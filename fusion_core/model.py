@@ -37,6 +37,13 @@ class Fitted:
     seconds: float
 
     @property
+    def measured(self) -> tuple[float, tuple[float, float], float]:
+        """The validation accuracy, its interval and chance of a strategy that was fitted here; ValueError otherwise."""
+        if self.validation_accuracy is None or self.interval is None or self.chance is None:
+            raise ValueError(f"{self.strategy} was not fitted here: its accuracy is not known")
+        return self.validation_accuracy, self.interval, self.chance
+
+    @property
     def rank(self) -> float:
         """The validation accuracy to sort by; below all others where it is not known."""
         return -1.0 if self.validation_accuracy is None else self.validation_accuracy

@@ -10,7 +10,8 @@ import streamlit as st
 from dashboard import log_session, session, state
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
-from dashboard.views.labels import NO_MODEL, NOT_YOURS
+from dashboard.views.escape import markdown_safe
+from dashboard.views.labels import NO_MODEL, NOT_YOURS, no_such_model
 
 
 def models() -> list[Workplace]:
@@ -22,9 +23,11 @@ def models() -> list[Workplace]:
 
 
 def asked_place(places: list[Workplace]) -> int:
-    """Return which model the address asks for, the first one if none of these."""
+    """Return which model the address asks for; the first one if none of these, and that is said."""
     names = [place.name for place in places]
     asked = state.link().get("model", "")
+    if asked and asked not in names:
+        st.warning(markdown_safe(no_such_model(asked)), icon=":material/lock:")
     return names.index(asked) if asked in names else 0
 
 
@@ -37,7 +40,7 @@ def asked_set(place: Workplace) -> tuple[OpenSet | None, dict[str, str]]:
     if asked.get("set") == "log" and place.log is not None and asked.get("record"):
         return _logged_set(place.log, asked), asked
     opened = session.open_set(place, asked.get("set", ""))
-    if asked.get("set") and (opened is None or opened.upload is None):
+    if asked.get("set") and (opened is None or opened.link != asked["set"]):
         st.warning(NOT_YOURS, icon=":material/lock:")
         asked = {name: value for name, value in asked.items() if name not in ("set", "record", "token")}
     return opened, asked

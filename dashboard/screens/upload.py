@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import streamlit as st
 
 from dashboard import session, state
@@ -12,6 +14,7 @@ from dashboard.views.labels import waiting
 from dashboard.views.summary import left_out_table, reasons, summary
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
+from fusion_core.types import MODALITIES
 
 IMAGES = ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"]
 AUDIO = ["wav", "flac", "ogg", "opus", "aif", "aiff"]
@@ -21,6 +24,8 @@ ABOUT_SETS = (
     "Face ImageFolder and AudioFolder names; Parquet may hold the files). Columns: `text`, `image_file_name`, "
     "`audio_file_name` or `file_name`; `id`, `label` and `timestamp` if known."
 )
+
+PRIVATE = "Read on this server only, seen in this browser only. Nothing is sent anywhere else."
 
 
 def offer_upload(loaded: FusedModel) -> None:
@@ -36,8 +41,20 @@ def upload_panel(loaded: FusedModel) -> None:
     with single:
         _ask_record(loaded)
     with whole:
-        _ask_set(loaded)
-    st.caption("Read on this server only, seen in this browser only. Nothing is sent anywhere else.")
+        _ask_set(loaded.modalities, "Open this record set", _open)
+    st.caption(PRIVATE)
+
+
+@st.dialog("Records of your own", width="large")
+def set_panel(read: Callable[[str], None]) -> None:
+    """Ask for a record set of any modalities; `read` is told its key, and the page is drawn anew."""
+
+    def keep(upload: Upload) -> None:
+        read(session.keep_upload(upload))
+        st.rerun()
+
+    _ask_set(MODALITIES, "Read this record set", keep)
+    st.caption(PRIVATE)
 
 
 def _ask_record(loaded: FusedModel) -> None:
@@ -83,15 +100,16 @@ def _ask_file(modality: str, kinds: list[str], live: str) -> File | None:
     return (taken.name, taken.getvalue()) if taken else None
 
 
-def _ask_set(loaded: FusedModel) -> None:
+def _ask_set(modalities: Sequence[str], said: str, read: Callable[[Upload], None]) -> None:
+    """Read a record set, every file of these modalities once; say what was refused when nothing is left."""
     file = st.file_uploader("Zip, CSV, JSON lines or Parquet", SETS, key="upload set", help=ABOUT_SETS)
     beside = st.empty()
-    if not st.button("Open this record set", type="primary", key="open set", disabled=file is None) or file is None:
+    if not st.button(said, type="primary", key="open set", disabled=file is None) or file is None:
         return
     try:
         beside.progress(0.0, text="Reading the record set.")
         upload = session.uploaded_set(
-            loaded,
+            modalities,
             (file.name, file.getvalue()),
             lambda done, of: beside.progress(done / max(1, of), text=f"Checked {done:,} of {of:,} rows."),
             lambda ahead: beside.caption(waiting(ahead)),
@@ -104,7 +122,7 @@ def _ask_set(loaded: FusedModel) -> None:
             st.error("No row of this record set could be read.")
             show_left_out(upload)
         return
-    _open(upload)
+    read(upload)
 
 
 def _open(upload: Upload) -> None:

@@ -98,7 +98,9 @@ def _evidence(figures: Mapping[str, Measured]) -> str:
         word = escape(show_text(EVIDENCE.get(name, name.replace("_", " "))))
         shown = interval(figure, low, high, 0.0)
         rows += f"<tr><td>{word}</td><td>{shown}</td><td>{said(figure, 3)}</td></tr>"
-    caption = "The evidence, with 95 % intervals; the upright line is 0"
+    caption = "The evidence, with 95 % intervals; the upright line is 0."
+    if any(_unit(name) == "bits" for name in figures):
+        caption += " Bits are less what a permuted label gives (below 0: none to see), and do not decide."
     return f'<div class="wide"><table><caption>{caption}</caption>{rows}</table></div>' if rows else ""
 
 

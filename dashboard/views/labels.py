@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fusion_core.reading.texts import show_text
 from fusion_core.types import Trace
 from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, UNHEARD, cut, say
 
@@ -14,6 +15,7 @@ __all__ = [
     "NO_LOG",
     "NO_MODEL",
     "cut",
+    "no_such_model",
     "say",
     "waiting",
     "without_attention",
@@ -46,6 +48,14 @@ def without_attention(strategy: str, trace: Trace | None) -> str:
     if strategy in NO_ATTENTION or trace is None:
         return NO_ATTENTION.get(strategy, "")
     return "" if any(found.kind == "attention" for found in trace.attention) else UNHEARD
+
+
+def no_such_model(name: str) -> str:
+    """Return what is said of a link to a model that is not in the picker."""
+    return (
+        f"This link names the model {cut(show_text(name), 60)}, which is not opened here. A model that was fitted on "
+        "this server is seen only in the browser that fitted it, the last four of each, until the server restarts."
+    )
 
 
 def waiting(ahead: int) -> str:

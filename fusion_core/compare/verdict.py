@@ -80,10 +80,21 @@ def _evidence(usable: Sequence[StrategyReport], rights: Rights, seed: int) -> _E
     if best and best.emap:
         figures["gap"] = _gap(best.emap)
         figures["residual"] = Measured(best.emap.residual, *best.emap.residual_interval)
-    if best and best.information:
-        most = max(best.information, key=lambda i: i.bits.synergy)
-        figures |= {p: Measured(getattr(most.bits, p), *most.intervals[p]) for p in PARTS}
+    if best:
+        figures |= _information(best)
     return _Evidence(best, other, figures)
+
+
+def _information(report: StrategyReport) -> dict[str, Measured]:
+    """Return what the two modalities of the most synergy tell; nothing where that is surely less than chance finds.
+
+    With few records and many classes, clusters find more in labels dealt at random: then nothing can be said.
+    """
+    if not report.information:
+        return {}
+    most = max(report.information, key=lambda found: found.bits.synergy)
+    figures = {p: Measured(getattr(most.bits, p), *most.intervals[p]) for p in PARTS}
+    return figures if figures["synergy"].high >= 0.0 else {}
 
 
 def _gap(found: Emap) -> Measured:
@@ -130,22 +141,24 @@ def _message(
         "independent": "The modalities are independent witnesses here: nothing is gained by relating them",
         "undecided": "These records do not decide whether the task needs relations between modalities",
     }[needs]
-    return f"{lead}{_because(found)}. {_follows(needs, chosen, able, rights)}"
+    return ". ".join([lead, *_because(found), _follows(needs, chosen, able, rights)]) + "."
 
 
-def _because(found: _Evidence) -> str:
+def _because(found: _Evidence) -> list[str]:
     parts = []
     if "difference" in found.figures and found.relating and found.additive:
         names = f"{say(found.relating.strategy)} and {say(found.additive.strategy)}"
         parts.append(
-            f"the best that relates them less the best that adds up votes ({names}) is {_said(found, 'difference')}"
+            f"Accuracy of the best strategy that relates them less that of the best that adds up votes ({names}; each "
+            f"chosen on the other half of the records): {_said(found, 'difference')}"
         )
     if "gap" in found.figures and found.relating:
+        name = say(found.relating.strategy)
         parts.append(
-            f"{say(found.relating.strategy)} loses {_said(found, 'gap')} of its accuracy when only a sum of its "
-            f"modalities is left (residual share {_said(found, 'residual')})"
+            f"Accuracy that {name} loses when only a sum over modalities is left: {_said(found, 'gap')}; share of its "
+            f"logits that no sum gives: {_said(found, 'residual')}"
         )
-    return f": {'; '.join(parts)}" if parts else ""
+    return parts
 
 
 def _said(found: _Evidence, name: str) -> str:

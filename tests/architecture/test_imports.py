@@ -101,7 +101,7 @@ def test_views_import_neither_streamlit_nor_torch():
 
 
 def test_caches_live_only_in_the_session_and_what_is_open_only_in_the_state():
-    sessions = ("session.py", "log_session.py", "record_session.py", "compare_session.py")
+    sessions = ("session.py", "compare_session.py", "fit_session.py", "log_session.py", "record_session.py")
     homes = {"st.cache_": sessions, "st.session_state": ("state.py",), "st.query_params": ("state.py",)}
     for path in modules("dashboard"):
         text = path.read_text("utf-8")

@@ -51,6 +51,45 @@ def test_stopped_work_keeps_what_it_told():
     assert job.latest >= 0
 
 
+def test_work_that_ends_by_itself_is_told_to_and_returns_what_is_done():
+    jobs, told = Jobs(Turns()), threading.Event()
+
+    def work(job):
+        done = 0
+        while job.keep(done):
+            done += 1
+            told.set()
+            time.sleep(0.001)
+        return f"{done} done"
+
+    job = jobs.start("ana", "fit", work)
+    assert told.wait(5)
+    job.stop()
+    assert ended(job).state == "done"
+    assert job.latest.endswith(" done")
+
+
+def test_work_that_gave_its_turn_away_can_still_end_by_itself():
+    turns = Turns()
+    jobs, going, go = Jobs(turns), threading.Event(), threading.Event()
+
+    def work(job):
+        while job.keep("under way"):
+            going.set()
+            time.sleep(0.001)
+        return "what was done"
+
+    job = jobs.start("ana", "fit", work)
+    assert going.wait(5)
+    other = jobs.start("ben", "fit", lambda job: go.wait(5))
+    while other.state != "running":
+        time.sleep(0.01)
+    job.stop()
+    assert ended(job).latest == "what was done"
+    go.set()
+    assert ended(other).state == "done"
+
+
 def test_a_job_that_waits_says_its_place_and_can_give_up():
     turns = Turns()
     jobs, go = Jobs(turns), threading.Event()

@@ -76,7 +76,7 @@ def test_a_set_with_damage_adds_up_and_says_what_is_wrong() -> None:
     ]
     told: list[tuple[int, int]] = []
     upload = record_set(
-        Reads(),
+        Reads.modalities,
         ("mine.zip", zipped(lines, {"good.png": png(), "bad.png": b"words"})),
         lambda done, of: told.append((done, of)),
         nullcontext,
@@ -103,7 +103,9 @@ def test_a_file_that_many_rows_name_is_decoded_once_and_others_get_their_turn(mo
         turns.append(len(decoded))
         return nullcontext()
 
-    found = record_set(Reads(), ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: told.append(d), turn)
+    found = record_set(
+        Reads.modalities, ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: told.append(d), turn
+    )
     assert len(found.records.records) == rows
     assert decoded == ["good.png"]
     assert told == [0, 25, 50]
@@ -113,7 +115,7 @@ def test_a_file_that_many_rows_name_is_decoded_once_and_others_get_their_turn(mo
 def test_a_row_with_nothing_the_model_reads_is_refused_and_counted() -> None:
     lines = [json.dumps({"id": "a", "text": "only words"}), json.dumps({"id": "b", "image_file_name": "good.png"})]
     found = record_set(
-        Reads(("image", "audio")), ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: None, nullcontext
+        ("image", "audio"), ("mine.zip", zipped(lines, {"good.png": png()})), lambda d, o: None, nullcontext
     )
     assert [r.id for r in found.records.records] == ["b"]
     assert [(r.id, r.code) for r in found.left_out] == [("a", "record_empty")]
@@ -124,13 +126,13 @@ def test_a_row_with_nothing_the_model_reads_is_refused_and_counted() -> None:
 def test_more_rows_than_the_picker_can_list_are_refused(monkeypatch) -> None:
     monkeypatch.setattr(uploads, "MAX_ROWS", 2)
     with pytest.raises(CallError, match="has 3 rows; at most 2 are opened here"):
-        record_set(Reads(), ("mine.zip", zipped(['{"text": "a"}'] * 3, {})), lambda d, o: None, nullcontext)
+        record_set(Reads.modalities, ("mine.zip", zipped(['{"text": "a"}'] * 3, {})), lambda d, o: None, nullcontext)
 
 
 def test_a_hostile_zip_is_refused_whole() -> None:
     hostile = ("in.zip", zipped(['{"text": "a"}'], {"../out.txt": b"x"}))
     with pytest.raises(CallError) as refused:
-        record_set(Reads(), hostile, lambda done, of: None, nullcontext)
+        record_set(Reads.modalities, hostile, lambda done, of: None, nullcontext)
     assert refused.value.code == "archive_refused"
 
 
