@@ -51,9 +51,16 @@ def main() -> None:
     for folder in (*given.model, *given.encoder_root, *(path for path in named.values() if path)):
         if not folder.exists():
             parser.error(f"{folder.name!r} does not exist")
+        foreign = (folder / "config.json").is_file() and not (folder / "model.json").is_file()
+        if foreign and bool(given.labels) == bool(given.task):
+            parser.error(f"say what to ask of {folder.name!r}: --labels a,b,c, or --task match")
+    for name in given.model_object:
+        print(f"running your own code: {name}", file=sys.stderr, flush=True)
     content = [flag for model in given.model for flag in ("--model", str(model))]
+    content += [part for name in given.model_object for part in ("--model-object", name)]
     content += [part for folder in given.encoder_root for part in ("--encoder-root", str(folder))]
     content += [part for flag, path in named.items() if path for part in (flag, str(path))]
+    content += [part for flag in ("--labels", "--task") if (said := getattr(given, flag[2:])) for part in (flag, said)]
     sys.argv = [
         "streamlit", "run", str(APP),
         f"--server.port={given.port}",

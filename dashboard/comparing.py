@@ -81,7 +81,7 @@ def start_comparison(desk: CompareDesk) -> None:
             job.tell(replace(told, within=f"{what} {done:,} of {total:,}"))
 
         with read_files():
-            store = Store(pieces, piece_key(desk.place.model, rows, settings))
+            store = Store(pieces, piece_key(desk.place.model, rows, settings, desk.place.asked))
             for found in Comparing(desk.loaded, rows, settings, store, desk.opened.name, within):
                 told = Told(found)
                 job.tell(told)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from fusion_core.asked import Asked, labels_of
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
 
 
 @dataclass(frozen=True)
 class Workplace:
-    """A model bundle, the record set to look at, records it was fitted on, and what it answered in production.
+    """A model, the record set to look at, records it was fitted on, and what it answered in production.
 
-    All are named by the operator.
+    All are named by the operator. asked: what a foreign model is asked; its donors come from the record set.
     """
 
     model: Path
     records: Path | None
     training: Path | None = None
     log: Path | None = None
+    asked: Asked = field(default_factory=Asked)
 
     @property
     def name(self) -> str:
@@ -30,7 +33,12 @@ class Workplace:
 
 def add_content_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say what to show."""
-    parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE", help="may be repeated")
+    parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE|HF_DIR",
+                        help="may be repeated")  # fmt: skip
+    parser.add_argument("--model-object", action="append", default=[], metavar="PACKAGE.MODULE:FACTORY",
+                        help="your own model; runs your code; may be repeated")  # fmt: skip
+    parser.add_argument("--labels", default="", metavar="A,B,C", help="classes foreign models choose among")
+    parser.add_argument("--task", default="", choices=("match",), help="what else foreign models are asked")
     parser.add_argument("--records", type=Path, metavar="DIR", help="record set to browse with the models")
     parser.add_argument("--log", type=Path, metavar="LOG", help="prediction log, opened on Triage")
     parser.add_argument("--training", type=Path, metavar="DIR", help="records it was fitted on, with their index")
@@ -41,16 +49,28 @@ def add_content_flags(parser: argparse.ArgumentParser) -> None:
 def workplaces(arguments: Sequence[str]) -> list[Workplace]:
     """Return what to show: the bundles named, else the sample bundles, each with its records."""
     given = _given(arguments)
-    models = given.model or sorted((SAMPLES / "bundles").glob("*/"))
-    return [
+    models = given.model or ([] if given.model_object else sorted((SAMPLES / "bundles").glob("*/")))
+    asked = Asked(labels_of(given.labels), given.task)
+    named = [
         Workplace(
             model,
             _set_of(model, given.records, "test"),
             _set_of(model, given.training, "training"),
             _log_of(model, given.log),
+            asked,
         )
         for model in (named.resolve() for named in models)
     ]
+    own = [
+        Workplace(
+            Path(name),
+            given.records and given.records.resolve(),
+            log=given.log and given.log.resolve(),
+            asked=Asked(object=name),
+        )
+        for name in given.model_object
+    ]
+    return [*named, *own]
 
 
 def encoder_folders(arguments: Sequence[str]) -> tuple[Path, ...]:

@@ -18,11 +18,11 @@ from dashboard.uploads import OpenSet
 from dashboard.viewer import Selection
 from dashboard.views.board import Later, StrategyCard
 from dashboard.views.escape import markdown_safe
-from dashboard.views.labels import LEVELS, NO_ATTENTION, say
+from dashboard.views.labels import LEVELS, say, without_attention
 from dashboard.work import A_FEW, Work
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
-from fusion_core.types import Record
+from fusion_core.types import Record, Trace
 
 BOARD = "board"
 TRACING = "Tracing the record under every strategy: about a second."
@@ -96,7 +96,8 @@ def _show(
         near = record_session.similar_records(folder, opened, record, found, compared) if fills and compared else None
         later, stage = work.later(now, fills > 0, left[: fills * A_FEW], fills > 0 and fills * A_FEW >= len(left), near)
     stage = f"{fills} {compared and compared.key} {stage}"
-    cards = [_card(loaded, name, found.failures.get(name)) for name in loaded.strategies]
+    traces = {trace.strategy: trace for trace in found.traces}
+    cards = [_card(loaded, name, traces.get(name), found.failures.get(name)) for name in loaded.strategies]
     content = record_session.board_content(folder, key, stage, found, cards, later)
     around = {
         "presenting": presenting,
@@ -148,8 +149,8 @@ def _note(content: str, asked: Mapping[str, Any]) -> None:
             change(content, "judge" if what == "judge" else "start", tuple(str(entry.get(n, "")) for n in names))
 
 
-def _card(loaded: FusedModel, name: str, failure: str | None) -> StrategyCard:
-    fitted = loaded.fitted[name]
+def _card(loaded: FusedModel, name: str, trace: Trace | None, failure: str | None) -> StrategyCard:
+    fitted, silent = loaded.fitted[name], without_attention(name, trace)
     return StrategyCard(
         name=name,
         label=say(name),
@@ -157,7 +158,7 @@ def _card(loaded: FusedModel, name: str, failure: str | None) -> StrategyCard:
         parameters=fitted.parameters,
         validation_accuracy=fitted.validation_accuracy,
         interval=fitted.interval,
-        has_attention=name not in NO_ATTENTION,
-        sentence=failure or NO_ATTENTION.get(name, ""),
+        has_attention=not silent,
+        sentence=failure or silent,
         level=LEVELS.get(name, ""),
     )

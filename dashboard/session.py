@@ -22,14 +22,16 @@ from dashboard.turns import Turns
 from dashboard.uploads import File, OpenSet, Shelf, Upload, browser_of, nothing_read, one_record, readable_part
 from dashboard.uploads import record_set as checked_set
 from dashboard.views.similar import Glimpse
-from fusion_core import bundle
 from fusion_core.answer_table import answer_table, load_answers
 from fusion_core.answers import Answer, answer_rows
+from fusion_core.asked import Asked
 from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import RecordError
+from fusion_core.foreign import is_foreign
 from fusion_core.influence import load_influence
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex, build_index, load_index
+from fusion_core.opening import open_fused
 from fusion_core.reading.pool import reading_for
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.types import Failure, Record
@@ -54,11 +56,14 @@ def encoder_roots() -> EncoderRoots:
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model and checking its weights: this takes a few seconds.")
 def model(folder: str) -> FusedModel:
-    """Load a bundle and its encoders once for all sessions.
+    """Load a model and its encoders once for all sessions; a foreign one draws its donors from its record set.
 
     What was loaded lives as long as the server: freezing it keeps Streamlit's collector from walking it every run.
     """
-    loaded = bundle.load(Path(folder), encoder_roots())
+    place = next((place for place in choices() if str(place.model) == folder), Workplace(Path(folder), None))
+    asked = place.asked if place.asked.object or is_foreign(place.model) else Asked()
+    drawn = None if place.records is None else (lambda: record_set(str(place.records)).records)
+    loaded = open_fused(place.model, encoder_roots(), asked, drawn)
     _ = loaded.stack.encoders
     gc.collect()
     gc.freeze()

@@ -26,7 +26,7 @@ from dashboard.inspection import Inspection
 from dashboard.uploads import OpenSet
 from dashboard.viewer import Selection
 from dashboard.views.board import CHANCE, Later
-from dashboard.views.labels import NO_ATTENTION, waiting
+from dashboard.views.labels import waiting, without_attention
 from dashboard.views.maps import Explained
 from fusion_core.errors import CallError
 from fusion_core.question import DEFAULT_METHOD
@@ -46,8 +46,9 @@ def wanted_by(now: Selection, found: Inspection) -> list[Wanted]:
     """
     own = {trace.strategy: trace.prediction.top for trace in found.traces}
     chance = {trace.strategy for trace in found.traces if trace.status == CHANCE}
+    silent = {trace.strategy for trace in found.traces if without_attention(trace.strategy, trace)}
     shown = [name for name in (now.strategy, now.beside) if name in own]
-    attribution = now.view == "attribution" or any(name in NO_ATTENTION for name in shown)
+    attribution = now.view == "attribution" or any(name in silent for name in shown)
     usual = now.method == DEFAULT_METHOD and now.seam != "input" and not now.against
     if now.strategy not in own or not attribution or usual:
         return []

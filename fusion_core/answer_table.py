@@ -65,10 +65,15 @@ def marks(bundle: Path, records: Path) -> dict[str, str]:
 
     Raises CallError when the record set has no metadata file, OSError when the bundle has no `model.json`.
     """
+    return {"model": hash_file(bundle / "model.json"), "records": mark_metadata(records)}
+
+
+def mark_metadata(records: Path) -> str:
+    """Return the SHA-256 of a record set's metadata file; raises CallError when it has none."""
     metadata = next(iter(sorted(records.glob("metadata.*"))), None)
     if metadata is None:
         raise CallError(f"{records.name} has no metadata file")
-    return {"model": hash_file(bundle / "model.json"), "records": hash_file(metadata)}
+    return hash_file(metadata)
 
 
 def mark_records(rows: Sequence[Record | Refusal]) -> str:

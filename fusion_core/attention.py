@@ -70,6 +70,11 @@ def capture(edit: Edit | None = None) -> Iterator[Tape]:
         _open_tape.reset(token)
 
 
+def open_tape() -> Tape | None:
+    """Return the tape that is open in this context, if one is."""
+    return _open_tape.get()
+
+
 class Probe(nn.Module):
     """A named identity for attention weights or gates."""
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from fusion_core.card import model_card
 from fusion_core.encoders import EncoderRoots, EncoderSource
-from fusion_core.encoders.source import hash_file, verify
+from fusion_core.encoders.source import hash_file, other_kind, verify
 from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import ModelError
 from fusion_core.fit_facts import facts_entry, read_facts
@@ -192,19 +192,20 @@ def _fitted(entry: Mapping[str, Any]) -> Fitted:
     if set(entry) != {f.name for f in fields(Fitted)} | {"sha256"}:
         raise ValueError(f"strategy entry has the keys {', '.join(sorted(entry))}")
     low, high = (float(bound) for bound in entry["interval"])
+    accuracy, chance = float(entry["validation_accuracy"]), float(entry["chance"])
     fitted = Fitted(
         strategy=str(entry["strategy"]),
         parameters=int(entry["parameters"]),
-        validation_accuracy=float(entry["validation_accuracy"]),
+        validation_accuracy=accuracy,
         interval=(low, high),
         validation_records=int(entry["validation_records"]),
         training_records=int(entry["training_records"]),
-        chance=float(entry["chance"]),
+        chance=chance,
         status=str(entry["status"]),
         seed=int(entry["seed"]),
         seconds=float(entry["seconds"]),
     )
-    shares = (fitted.validation_accuracy, low, high, fitted.chance)
+    shares = (accuracy, low, high, chance)
     if not all(0.0 <= share <= 1.0 for share in shares) or fitted.status not in ("trained", "distilled", "chance"):
         raise ValueError(f"figures of strategy {fitted.strategy!r} are out of range")
     return fitted
@@ -217,7 +218,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise ModelError(f"{path.name} is missing from the bundle")
-    if _other_kind(path):
+    if other_kind(path):
         raise ModelError(f"{path.name} is a pickle or an archive; only safetensors are loaded", "model_refused")
     if path.stat().st_size > MAX_WEIGHT_BYTES:
         raise ModelError(f"{path.name} is over {MAX_WEIGHT_BYTES:,} bytes")
@@ -231,19 +232,6 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
         if not bool(torch.isfinite(value).all()):
             raise ModelError(f"{path.name} holds a non-finite number in {key}")
     return found
-
-
-def _other_kind(path: Path) -> bool:
-    """Return whether a file begins as a pickle or an archive does, and not as safetensors may too.
-
-    safetensors begin with the length of their header, any number, and then the header: a JSON object.
-    """
-    with path.open("rb") as file:
-        start = file.read(9)
-    header = int.from_bytes(start[:8], "little")
-    if start[8:] == b"{" and header <= path.stat().st_size - 8:
-        return False
-    return start[:1] == b"\x80" or start[:2] == b"PK"
 
 
 def _pack(background: Background) -> dict[str, Tensor]:

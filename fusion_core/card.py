@@ -29,10 +29,10 @@ def model_card(model: FusedModel) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, f in model.fitted.items():
-        low, high = f.interval
+        low, high = f.interval or (None, None)
         lines.append(
-            f"| {name} | {f.parameters:,} | {f.validation_accuracy:.3f} | {low:.3f}-{high:.3f} | "
-            f"{f.validation_records} | {f.chance:.3f} | {f.status} | {f.seed} |"
+            f"| {name} | {f.parameters:,} | {_share(f.validation_accuracy)} | {_share(low)}-{_share(high)} | "
+            f"{f.validation_records} | {_share(f.chance)} | {f.status} | {f.seed} |"
         )
     lines += [
         "",
@@ -86,3 +86,7 @@ def _plain(text: str) -> str:
     """Return text that means nothing to Markdown tables or HTML."""
     marks = {"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "\r": " "}
     return "".join(marks.get(c, c) for c in text)
+
+
+def _share(value: float | None) -> str:
+    return "not known" if value is None else f"{value:.3f}"

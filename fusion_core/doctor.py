@@ -9,9 +9,16 @@ import torch
 
 from fusion_core.attention import capture
 from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, load_encoder
-from fusion_core.errors import FusionError
+from fusion_core.errors import CallError, FusionError
+from fusion_core.foreign.donors import pass_seconds
+from fusion_core.foreign.head import ForeignHead
 from fusion_core.lines import Line
 from fusion_core.model import FusedModel
+from fusion_core.own import object_lines
+from fusion_core.probe import PROBE
+from fusion_core.types import Tokens
+from fusion_core.verify.parity import parity
+from fusion_core.words import AS_LOADED, accuracy_words
 
 PACKAGES = ("torch", "transformers", "captum", "streamlit", "soundfile", "pyarrow")
 
@@ -19,6 +26,12 @@ PACKAGES = ("torch", "transformers", "captum", "streamlit", "soundfile", "pyarro
 def capabilities(model: FusedModel | None) -> Iterator[Line]:
     """Yield `{"kind": "capability", "name", "supported", "reason"}`, for the installation or for one model."""
     yield from (_model_lines(model) if model is not None else _installation_lines())
+
+
+def object_capabilities(named: str) -> Iterator[Line]:
+    """Yield one capability line per point of the protocol that a team's own model was tried on."""
+    for point in object_lines(named):
+        yield _line(point.name, point.holds, point.words)
 
 
 def _line(name: str, supported: bool, reason: str) -> Line:
@@ -40,29 +53,63 @@ def _installation_lines() -> Iterator[Line]:
 
 
 def _model_lines(model: FusedModel) -> Iterator[Line]:
+    loaded = any(fitted.status == AS_LOADED for fitted in model.fitted.values())
+    one = _one_record(model)
     for modality in ("text", "image", "audio"):
         if modality not in model.modalities:
             yield _line(f"modality: {modality}", False, "the model was built without it")
             continue
         try:
             source = model.stack.load(modality).source
-            yield _line(f"modality: {modality}", True, f"encoder {source.name}, SHA-256 as expected")
+            known = f"{source.sha256[:12]}…, as loaded" if loaded else "as expected"
+            yield _line(f"modality: {modality}", True, f"encoder {source.name}, SHA-256 {known}")
         except FusionError as error:
             yield _line(f"modality: {modality}", False, str(error))
     for name, fitted in model.fitted.items():
-        low, high = fitted.interval
-        words = (
-            f"validation accuracy {fitted.validation_accuracy:.3f} ({low:.3f}-{high:.3f}, chance {fitted.chance:.3f})"
-        )
+        words = accuracy_words(fitted.validation_accuracy, fitted.interval, fitted.chance)
         yield _line(f"strategy: {name}", fitted.status != "chance", words)
-        yield _attention_line(model, name)
-    yield from (_absence_line(model, name) for name in model.strategies)
-    yield _line("ledger: marginal", True, f"{model.background.size} donors")
+        yield _attention_line(model, name, one)
+        if loaded:
+            yield _cost_line(model, name, one)
+            yield from _loaded_lines(model, name, one)
+    yield from (_absence_line(model, name, one) for name in model.strategies)
+    yield _donor_line(model)
 
 
-def _absence_line(model: FusedModel, name: str) -> Line:
+def _one_record(model: FusedModel) -> dict[str, Tokens]:
+    """Return the first donor, or a made-up record of every modality where the model has no donors."""
+    try:
+        return {m: t.rows(torch.tensor([0])) for m, t in model.background.tokens.items()}
+    except CallError:
+        encoders = model.stack.encoders
+        with torch.no_grad():
+            return {m: e.encode(e.prepare([PROBE[m]])[0]) for m, e in encoders.items()}
+
+
+def _donor_line(model: FusedModel) -> Line:
+    try:
+        return _line("ledger: marginal", True, f"{model.background.size} donors")
+    except CallError as error:
+        return _line("ledger: marginal", False, str(error))
+
+
+def _cost_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
+    seconds = pass_seconds(model.head(name), one)
+    return _line(f"cost: {name}", True, f"one pass of one record takes {1000 * seconds:.1f} ms here")
+
+
+def _loaded_lines(model: FusedModel, name: str, one: dict[str, Tokens]) -> Iterator[Line]:
+    """Say what a model that was not fitted here cannot do, and whether gradients see the model that answers."""
+    head = model.head(name)
+    if isinstance(head, ForeignHead):
+        yield from (_line(f"{what}: {name}", False, why) for what, why in head.cannot.items())
+    found = parity(model, one, name)
+    if found is not None:
+        yield _line(f"parity: {name}", bool(found.passed), found.sentence)
+
+
+def _absence_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
     """Try it: with each modality absent in turn, its values become NaN and the logits must not change by a bit."""
-    one = {m: t.rows(torch.tensor([0])) for m, t in model.background.tokens.items()}
     inert = True
     for m, tokens in one.items():
         nothing = torch.zeros_like(tokens.mask)
@@ -74,8 +121,7 @@ def _absence_line(model: FusedModel, name: str) -> Line:
     return _line(f"absent: {name}", inert, reason)
 
 
-def _attention_line(model: FusedModel, name: str) -> Line:
-    one = {m: t.rows(torch.tensor([0])) for m, t in model.background.tokens.items()}
+def _attention_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
     with torch.no_grad(), capture() as tape:
         model.fuse(one, name)
     found = sum(captured.kind == "attention" for captured in tape.captured)

@@ -19,6 +19,7 @@ CODES: dict[str, str] = {
     "image_unsupported": "the file is not a PNG, JPEG, WebP, BMP, TIFF or GIF image",
     "label_missing": "the row has no label, so nothing can be learned from it",
     "metadata_damaged": "the row of the metadata file cannot be read",
+    "modality_missing": "the model cannot answer without a modality that the row lacks",
     "model_damaged": "a file of the model is cut, changed or not what its hash says",
     "model_refused": "the model is of a kind that is never loaded (pickle, remote code, unknown class)",
     "nonfinite_output": "the model answered with NaN or infinity",

@@ -109,6 +109,6 @@ def best_strategy(course: Course) -> str:
     accuracy alone would choose by luck. A head at chance answers only where all are.
     """
     able = {name: f for name, f in course.fitted.items() if f.status != "chance"} or course.fitted
-    best = max(able.values(), key=lambda f: f.validation_accuracy)
-    close = [name for name, f in able.items() if f.validation_accuracy >= best.interval[0]]
+    best = max(able.values(), key=lambda f: f.rank)
+    close = [name for name, f in able.items() if f.rank >= (best.interval or (best.rank,))[0]]
     return min(close, key=lambda name: course.figures[name].nll.value)

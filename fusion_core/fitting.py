@@ -167,13 +167,17 @@ def fit_line(model: FusedModel, out: Path, stopped: bool = False) -> Line:
         "strategies": {
             name: {
                 "parameters": f.parameters,
-                "validation_accuracy": round(f.validation_accuracy, 4),
-                **({"agreement": round(f.validation_accuracy, 4)} if teacher else {}),
-                "interval": [round(bound, 4) for bound in f.interval],
-                "chance": round(f.chance, 4),
+                "validation_accuracy": _rounded(f.validation_accuracy),
+                **({"agreement": _rounded(f.validation_accuracy)} if teacher else {}),
+                "interval": [_rounded(bound) for bound in f.interval or (None, None)],
+                "chance": _rounded(f.chance),
                 "status": f.status,
                 "seconds": round(f.seconds, 1),
             }
             for name, f in model.fitted.items()
         },
     }
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)

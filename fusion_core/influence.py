@@ -20,6 +20,7 @@ from fusion_core.errors import CallError, FusionError
 from fusion_core.model import FusedModel
 from fusion_core.tokens import Progress, TokenSet, encode_records
 from fusion_core.types import Influence, Influential, Record, Tokens
+from fusion_core.words import AS_LOADED
 
 FILE_NAME = "influence.safetensors"
 FORMAT = 1  # raise it when what a strategy's last linear map reads becomes another thing
@@ -57,6 +58,8 @@ def build_influence(model: FusedModel, records: Sequence[Record], progress: Prog
 
     Raises CallError when none is left.
     """
+    if all(fitted.status == AS_LOADED for fitted in model.fitted.values()):
+        raise CallError(f"{model.name} was not fitted here: which records it learned from is not known")
     labelled = [r for r in records if r.label in model.classes]
     tokens, _ = encode_records(model.stack, labelled, progress=progress)
     if not len(tokens):
@@ -76,8 +79,11 @@ def influence_of(model: FusedModel, tokens: TokenSet, strategies: Sequence[str])
 
 
 def trained(model: FusedModel) -> tuple[str, ...]:
-    """Return the strategies whose heads learned something: a head at chance has no answer to be pushed."""
-    return tuple(s for s in model.strategies if model.fitted[s].status != "chance")
+    """Return the strategies whose heads learned something: a head at chance has no answer to be pushed.
+
+    Of a model that was not fitted here it is not known what it learned from.
+    """
+    return tuple(s for s in model.strategies if model.fitted[s].status not in ("chance", AS_LOADED))
 
 
 def influential(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from fusion_core.errors import CallError, RecordError
 from fusion_core.fit_facts import FitFacts
 from fusion_core.fusion import Head
 from fusion_core.types import Inputs, Level, Record, Tokens
+from fusion_core.words import AS_LOADED
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,37 @@ class Fitted:
     """How a strategy's head came to be, and how good it is on the validation records.
 
     interval: 95 % Wilson interval of the validation accuracy. status: `trained`, `distilled`, or `chance` when the
-    interval does not lie above chance (the share of the largest class).
+    interval does not lie above chance (the share of the largest class); `as loaded` for a model that was not fitted
+    here: its validation accuracy, interval and chance are None, for nobody has told them.
     """
 
     strategy: str
     parameters: int
-    validation_accuracy: float
-    interval: tuple[float, float]
+    validation_accuracy: float | None
+    interval: tuple[float, float] | None
     validation_records: int
     training_records: int
-    chance: float
+    chance: float | None
     status: str
     seed: int
     seconds: float
+
+    @property
+    def measured(self) -> tuple[float, tuple[float, float], float]:
+        """The validation accuracy, its interval and chance of a strategy that was fitted here; ValueError otherwise."""
+        if self.validation_accuracy is None or self.interval is None or self.chance is None:
+            raise ValueError(f"{self.strategy} was not fitted here: its accuracy is not known")
+        return self.validation_accuracy, self.interval, self.chance
+
+    @property
+    def rank(self) -> float:
+        """The validation accuracy to sort by; below all others where it is not known."""
+        return -1.0 if self.validation_accuracy is None else self.validation_accuracy
+
+
+def as_loaded(strategy: str, parameters: int) -> Fitted:
+    """Return the figures of a strategy that came with its model: none is known but its size."""
+    return Fitted(strategy, parameters, None, None, 0, 0, None, AS_LOADED, 0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -47,16 +66,23 @@ class Background:
         return next(iter(self.tokens.values())).values.shape[0]
 
     def mean_token(self, modality: str, level: Level = "tokens") -> Tensor:
-        """Return the mean valid token of a modality at a level, `[D]`; raises CallError where it has no such level."""
+        """Return the mean valid token of a modality at a level, `[D]`; zeros where no donor has the modality.
+
+        Raises CallError where it has no such level.
+        """
         tokens = self.tokens[modality]
         features = tokens.at(level)
         if features is None:
             raise CallError(f"the background's {modality} has no low-level features")
-        return features[tokens.mask].mean(dim=0)
+        valid = features[tokens.mask]
+        return valid.mean(dim=0) if len(valid) else features.new_zeros(features.shape[-1])
 
 
 class FusedModel:
-    """`prepare`, `encode` and `fuse` over strategies that share one set of tokens."""
+    """`prepare`, `encode` and `fuse` over strategies that share one set of tokens.
+
+    background: the donors, or what draws them when they are first asked for (raising CallError where it cannot).
+    """
 
     def __init__(
         self,
@@ -65,12 +91,12 @@ class FusedModel:
         stack: EncoderStack,
         heads: Mapping[str, Head],
         fitted: Mapping[str, Fitted],
-        background: Background,
+        background: Background | Callable[[], Background],
         default_strategy: str,
         facts: FitFacts | None = None,
     ) -> None:
         self.name, self.classes, self.stack = name, tuple(classes), stack
-        self.heads, self.fitted, self.background = dict(heads), dict(fitted), background
+        self.heads, self.fitted, self._background = dict(heads), dict(fitted), background
         self.facts = facts  # what it was fitted on, where the bundle says so
         self.modalities = stack.modalities
         self.strategies = tuple(heads)
@@ -78,6 +104,13 @@ class FusedModel:
         self._ranges: dict[str, float] = {}
         for head in self.heads.values():
             head.eval().requires_grad_(False)
+
+    @property
+    def background(self) -> Background:
+        """The donors of removed modalities and the baseline of attributions."""
+        if not isinstance(self._background, Background):
+            self._background = self._background()
+        return self._background
 
     def prepare(self, records: Sequence[Record]) -> Inputs:
         """Decode and preprocess records; raises RecordError, with the record's id, at the first that cannot be read."""
@@ -114,7 +147,7 @@ class FusedModel:
         """
         head = self.head(strategy)
         projected = head.project(pool)
-        return head.combine({m: projected[m].rows(rows[m]) for m in head.modalities}).logits
+        return head.combine_rows(projected, rows).logits
 
     def logit_range(self, strategy: str) -> float:
         """Return the largest range any class's centred logit has over the background: the yardstick of a change."""

@@ -17,6 +17,11 @@ LABELS = {
     "early": "early",
     "bottleneck": "bottleneck",
     "cross_attention": "cross-attention",
+    "clip": "CLIP",
+    "siglip": "SigLIP",
+    "clap": "CLAP",
+    "vilt": "ViLT",
+    "blip": "BLIP",
     "polarity_map": "polarity",
     "integrated_gradients": "integrated gradients",
     "gradient_shap": "gradient SHAP",
@@ -59,7 +64,15 @@ NO_ATTENTION = {
     "weights: there is no attention between tokens to draw. Its ledger and attributions remain.",
 }
 
+#: Said of a strategy of which no attention between tokens was heard.
+UNHEARD = "This strategy fuses without attention between tokens. Its ledger and attributions remain."
+
 LEVELS = {
+    "clip": "two towers, fused by their similarity",
+    "siglip": "two towers, fused by their similarity",
+    "clap": "two towers, fused by their similarity; attention is heard in the text tower only",
+    "vilt": "a single stream over word pieces and patches",
+    "blip": "text that cross-attends to the picture",
     "late": "fuses decisions",
     "product_of_experts": "fuses decisions",
     "concat": "fuses pooled vectors",
@@ -78,6 +91,19 @@ BADGES = {"trusted": "trusted", "weak": "weak", "random": "no better than random
 AT_CHANCE = "This head is at chance level: read nothing into these numbers."
 CHANCE_MAPS = "This head does no better than chance on validation data, so its maps are not offered as explanations."
 ALONE_AND_WITHOUT = "Class and probability from one modality alone, and from the others without it; means over donors."
+
+
+#: Status of a strategy that was not fitted here, and what is said of its accuracy.
+AS_LOADED = "as loaded"
+ACCURACY_UNKNOWN = "not known: used as loaded"
+
+
+def accuracy_words(accuracy: float | None, interval: tuple[float, float] | None, chance: float | None) -> str:
+    """Return a validation accuracy with its interval and chance, three digits; or that it is not known."""
+    if accuracy is None:
+        return f"validation accuracy {ACCURACY_UNKNOWN}"
+    band = "" if interval is None else f"{interval[0]:.3f}-{interval[1]:.3f}, "
+    return f"validation accuracy {accuracy:.3f} ({band}chance {'not known' if chance is None else f'{chance:.3f}'})"
 
 
 def say(name: str, labels: Mapping[str, str] = LABELS) -> str:

@@ -16,11 +16,11 @@ from dashboard.views.ledger import ledger, readings
 from dashboard.views.maps import Explained, TokenAxes, attention_groups, attributions_json, check_json, scores_json
 from fusion_core.reading.texts import show_text
 from fusion_core.types import MODALITIES, AttentionScores, Prediction, Record, Trace
-from fusion_core.words import count
+from fusion_core.words import ACCURACY_UNKNOWN, AS_LOADED, count
 
 CHANCE = "chance"
 #: Checks that speak of the strategy's attention; those of sums travel with the ledger and attribution they judge.
-ABOUT_ATTENTION = ("attention_matters",)
+ABOUT_ATTENTION = ("attention_matters", "parity")
 Json = dict[str, Any]
 
 
@@ -28,7 +28,8 @@ Json = dict[str, Any]
 class StrategyCard:
     """What the strip says about a strategy before it is chosen.
 
-    status: `trained`, `distilled` or `chance`. interval: bounds of the validation accuracy.
+    status: `trained`, `distilled`, `chance`, or `as loaded` for one that was not fitted here.
+    interval: bounds of the validation accuracy.
     sentence: why there is no attention between tokens, when `has_attention` is False.
     level: what the strategy fuses, such as "fuses encoder tokens".
     """
@@ -94,7 +95,7 @@ def payload(
         "record": _record(traces[0].record, labels),
         "classes": list(traces[0].prediction.classes),
         "reads": [m for m in MODALITIES if any(m in trace.ledger.contributions for trace in traces)],
-        "names": {name: say(name, labels) for name in (*MODALITIES, "cls")},
+        "names": {name: say(name, labels) for name in (*MODALITIES, "cls", *_other_segments(traces))},
         "image": image,
         "audio": audio,
         "strategies": shown,
@@ -108,6 +109,12 @@ def payload(
             card |= _maps(trace, later, labels)
     content |= {"methods": list(later.methods), "similar": later.similar}
     return content | {"revision": revision, "stage": _hash(content)}
+
+
+def _other_segments(traces: Sequence[Trace]) -> list[str]:
+    """Return the parts of token axes that are no modality, such as a tower's end piece."""
+    named = {name for trace in traces for found in trace.attention for name in (found.query, found.key)}
+    return sorted(named - {*MODALITIES, "cls"})
 
 
 def _maps(trace: Trace, later: Later, labels: Mapping[str, str]) -> Json:
@@ -185,6 +192,8 @@ def _own_notes(trace: Trace) -> list[str]:
 
 def _facts(card: StrategyCard) -> list[str]:
     facts = []
+    if card.validation_accuracy is None and card.status == AS_LOADED:
+        facts.append(f"accuracy {ACCURACY_UNKNOWN}")
     if card.validation_accuracy is not None:
         band = "" if card.interval is None else f" [{card.interval[0]:.2f}, {card.interval[1]:.2f}]"
         facts.append(f"val {card.validation_accuracy:.2f}{band}")

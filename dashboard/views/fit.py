@@ -133,8 +133,8 @@ def _progress_row(name: str, step: FitStep) -> str:
 
 
 def _accuracy(fitted: Fitted) -> str:
-    low, high = fitted.interval
-    return f"{fitted.validation_accuracy:.2f} ({low:.2f} to {high:.2f})"
+    accuracy, (low, high), _ = fitted.measured
+    return f"{accuracy:.2f} ({low:.2f} to {high:.2f})"
 
 
 def result_html(fitted: Mapping[str, Fitted], distilled: bool) -> str:
@@ -142,7 +142,7 @@ def result_html(fitted: Mapping[str, Fitted], distilled: bool) -> str:
 
     distilled: a teacher's answers were learned, so that accuracy is agreement with them.
     """
-    ranked = sorted(fitted.values(), key=lambda f: -f.validation_accuracy)
+    ranked = sorted(fitted.values(), key=lambda f: -f.rank)
     measure = "agreement with the teacher" if distilled else "validation accuracy"
     rows = "".join(_result_row(f) for f in ranked)
     return (
@@ -153,17 +153,17 @@ def result_html(fitted: Mapping[str, Fitted], distilled: bool) -> str:
 
 
 def _result_row(fitted: Fitted) -> str:
-    low, high = fitted.interval
+    accuracy, (low, high), chance = fitted.measured
     span = (
-        f'<div class="fit-span" role="img" aria-label="{_accuracy(fitted)}, chance {fitted.chance:.2f}">'
-        f'<u style="left:{100 * fitted.chance:.1f}%"></u>'
+        f'<div class="fit-span" role="img" aria-label="{_accuracy(fitted)}, chance {chance:.2f}">'
+        f'<u style="left:{100 * chance:.1f}%"></u>'
         f'<b style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></b>'
-        f'<s style="left:{100 * fitted.validation_accuracy:.1f}%"></s></div>'
+        f'<s style="left:{100 * accuracy:.1f}%"></s></div>'
     )
     status = "at chance" if fitted.status == "chance" else fitted.status
     return (
         f'<tr class="{escape(fitted.status)}"><th scope="row">{escape(say(fitted.strategy))}</th>'
-        f'<td class="fit-figure"><strong>{fitted.validation_accuracy:.3f}</strong> '
+        f'<td class="fit-figure"><strong>{accuracy:.3f}</strong> '
         f"<small>{low:.3f} to {high:.3f}</small></td>"
         f"<td>{span}</td><td><em>{escape(status)}</em></td><td>{fitted.parameters:,}</td>"
         f"<td>{fitted.seconds:.1f}</td></tr>"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fusion_core.reading.texts import show_text
-from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, cut, say
+from fusion_core.types import Trace
+from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, UNHEARD, cut, say
 
 __all__ = [
     "LABELS",
@@ -17,6 +18,7 @@ __all__ = [
     "no_such_model",
     "say",
     "waiting",
+    "without_attention",
 ]
 
 NO_MODEL = "There is no model to show. Run `python -m sample_data.make`, or start with `--model BUNDLE`."
@@ -39,6 +41,13 @@ a map says whether changing it changes the answer. **Attributions** are signed s
 seam* they are measured on encoder tokens (fast), at the *input seam* on what was written, seen and heard (slower;
 images there by occlusion).
 """
+
+
+def without_attention(strategy: str, trace: Trace | None) -> str:
+    """Return why a strategy shows no attention between tokens; empty where it does, or may when it answers."""
+    if strategy in NO_ATTENTION or trace is None:
+        return NO_ATTENTION.get(strategy, "")
+    return "" if any(found.kind == "attention" for found in trace.attention) else UNHEARD
 
 
 def no_such_model(name: str) -> str:

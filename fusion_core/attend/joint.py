@@ -67,7 +67,7 @@ class Joint:
     def crossing(self, step: Step) -> bool:
         """Return whether in a step any segment reads the tokens of a modality other than itself."""
         return any(
-            query != key and key in MODALITIES
+            owner(query) != key and key in MODALITIES
             for number in step
             for query, _ in self.captured[number].query
             for key, _ in self.captured[number].key
@@ -95,6 +95,12 @@ class Joint:
             blocks = sum(_is_block(self.captured[number], name) for number in step)
             counts += [float(blocks) if _is_block(captured, name) else 1.0] * length
         return torch.tensor(counts, dtype=torch.double)
+
+
+def owner(name: str) -> str:
+    """Return the modality a segment belongs to (`text_end` to text), else its own name."""
+    first = name.partition("_")[0]
+    return first if first in MODALITIES else name
 
 
 def joint(tape: Tape) -> Joint | None:

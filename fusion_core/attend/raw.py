@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from fusion_core.attend.joint import owner
 from fusion_core.attention import Captured, Segments, Tape
 from fusion_core.types import MODALITIES, AttentionMap
-
-#: Parts of an axis that are no modality: learned tokens, and the joint vector that gates feed.
-LEARNED = frozenset({"cls", "bottleneck", "fused"})
 
 
 def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, ...]:
@@ -23,7 +21,8 @@ def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, 
     # A stream whose modality is absent still runs in a batch, but feeds nothing.
     heard = [c for c in tape.captured if _modalities(c) & set(present) and not _empty(c)]
     streams = Counter(_place(c) for c in heard if "bottleneck" in dict(c.query))
-    kept = LEARNED | set(present)
+    # What is no modality: learned tokens, special pieces, and the joint vector that gates feed.
+    absent = set(MODALITIES) - set(present)
     maps = (
         AttentionMap(
             site=captured.site,
@@ -38,7 +37,7 @@ def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, 
         for captured in heard
         for query, rows in _slices(captured.query)
         for key, columns in _slices(captured.key)
-        if query in kept and key in kept
+        if owner(query) not in absent and owner(key) not in absent
     )
     return _united(maps)
 

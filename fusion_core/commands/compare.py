@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fusion_core.commands.flags import Verbs, emit, model_flags, open_model, say, verb
+from fusion_core.commands.flags import Verbs, asked_of, emit, model_flags, open_model, say, verb
 from fusion_core.errors import CallError
 
 
@@ -36,7 +36,7 @@ def run_compare(given: argparse.Namespace) -> int:
         raise CallError(f"--seed {given.seed}; allowed are 0 and above")
     settings = Settings(given.baseline, given.faults, _severities(given.severities), given.seed)
     model, rows = open_model(given), read(given.records).rows
-    store = Store(given.out / "pieces", piece_key(given.model, rows, settings)) if given.out else None
+    store = Store(given.out / "pieces", piece_key(given.model, rows, settings, asked_of(given))) if given.out else None
     name = given.records.resolve().name
     comparing = Comparing(model, rows, settings, store, name, _within())
     found, tell = None, _progress()
@@ -66,7 +66,7 @@ def _write(found: Any, given: argparse.Namespace) -> None:
     from fusion_core.compare.result_file import FILE_NAME, save_comparison
     from fusion_core.log.durable import replace_file
 
-    save_comparison(found, made_of(given.model, given.records), given.out / FILE_NAME)
+    save_comparison(found, made_of(given.model, given.records, asked_of(given)), given.out / FILE_NAME)
     table = long_table(found)
     replace_file(given.out / "comparison.csv", as_csv(table).encode())
     replace_file(given.out / "comparison.parquet", as_parquet(table))

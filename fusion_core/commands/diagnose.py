@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from fusion_core.commands.flags import Verbs, emit, encoder_flags, open_model, say, verb
+from fusion_core.commands.flags import Verbs, emit, encoder_flags, named_model, open_model, say, verb
 from fusion_core.errors import CallError
 
 
 def add(verbs: Verbs) -> None:
     """Add the verb and its flags."""
     diagnose = verb(verbs, "diagnose", run_diagnose, "name the cause of every record's trouble, and of many's")
-    diagnose.add_argument("--model", required=True, type=Path, metavar="BUNDLE")
+    named_model(diagnose)
     diagnose.add_argument("--records", type=Path, metavar="DIR|ZIP|FILE")
     diagnose.add_argument("--log", type=Path, metavar="LOG", help="diagnose a run of it, and keep what is found there")
     diagnose.add_argument("--run", dest="run_name", default="", metavar="NAME", help="default: the log's only run")
@@ -42,9 +42,10 @@ def _new_reference(given: argparse.Namespace, model: Any) -> bool:
     """Make the bundle's reference; return whether records had to be left out, after a line for each."""
     from fusion_core.diagnose.build import reference_of_rows
     from fusion_core.diagnose.lines import error_line
-    from fusion_core.diagnose.reference_file import save_reference
+    from fusion_core.diagnose.reference_file import must_be_bundle, save_reference
     from fusion_core.reading.records import read
 
+    must_be_bundle(given.model)
     source = read(given.reference)  # keeps unpacked media
     reference, failures = reference_of_rows(model, source.rows, _progress)
     for failure in failures:

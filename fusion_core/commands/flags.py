@@ -28,9 +28,27 @@ def verb(verbs: Verbs, name: str, run: Run, words: str) -> argparse.ArgumentPars
 
 def model_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that name a model, a record set and where encoders may come from."""
-    parser.add_argument("--model", required=True, type=Path, metavar="BUNDLE")
+    named_model(parser)
     parser.add_argument("--records", required=True, type=Path, metavar="DIR|ZIP|FILE")
     encoder_flags(parser)
+
+
+def named_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    """Add the flags that name a model, and what a foreign one is asked."""
+    named = parser.add_mutually_exclusive_group(required=required)
+    named.add_argument("--model", type=Path, metavar="BUNDLE|HF_DIR")
+    named.add_argument("--model-object", default="", action=_OwnObject, metavar="PACKAGE.MODULE:FACTORY",
+                       help="your own model; runs your code")  # fmt: skip
+    parser.add_argument("--labels", default="", metavar="A,B,C", help="classes a foreign model chooses among")
+    parser.add_argument("--task", default="", choices=("match",), help="what else a foreign model is asked")
+
+
+class _OwnObject(argparse.Action):
+    """Keep the name of the operator's object, which also stands where a model's folder would."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        """Set both `model_object` and `model`."""
+        namespace.model_object, namespace.model = values, Path(values)
 
 
 def question_flags(parser: argparse.ArgumentParser) -> None:
@@ -97,11 +115,23 @@ def roots(given: argparse.Namespace) -> Any:
     return EncoderRoots((*given.encoder_root, *defaults.folders), given.allow_hub)
 
 
-def open_model(given: argparse.Namespace) -> Any:
-    """Load the model that `--model` names."""
-    from fusion_core.bundle import load
+def asked_of(given: argparse.Namespace) -> Any:
+    """Return what a foreign model is asked."""
+    from fusion_core.asked import Asked, labels_of
 
-    return load(given.model, roots(given))
+    return Asked(labels_of(given.labels), given.task, given.model_object)
+
+
+def open_model(given: argparse.Namespace) -> Any:
+    """Load the model that is named; one without donors draws them from `--records`, where they are given."""
+    from fusion_core.opening import open_fused
+    from fusion_core.reading.records import read
+
+    if given.model_object:
+        say(f"running your own code: {given.model_object}")
+    named = getattr(given, "records", None)
+    records = None if named is None else lambda: read(named).records
+    return open_fused(given.model, roots(given), asked_of(given), records)
 
 
 def question_of(given: argparse.Namespace, randomise: bool = False) -> Any:

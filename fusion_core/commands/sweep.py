@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
-from fusion_core.commands.flags import Verbs, emit, log_flags, model_flags, roots, say, verb
+from fusion_core.commands.flags import Verbs, asked_of, emit, log_flags, model_flags, roots, say, verb
 from fusion_core.errors import CallError
 
 
@@ -39,6 +39,7 @@ def run_sweep(given: argparse.Namespace) -> int:
         batch=batch,
         workers=given.workers,
         say=say,
+        asked=asked_of(given),
     )
     emit({"kind": "sweep", **asdict(swept)})
     return 3 if swept.error else 0

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fusion_core.answer_table import mark_records, marks
+from fusion_core.answer_table import mark_metadata, mark_records
+from fusion_core.asked import Asked
 from fusion_core.compare.damage import chosen_kinds, severities_of
 from fusion_core.encoders.source import hash_file
 from fusion_core.errors import CallError
 from fusion_core.faults import fault
 from fusion_core.model import FusedModel
+from fusion_core.opening import mark_model
 from fusion_core.types import Record, Refusal
 
 FORMAT = 1  # raise it when a piece is measured in another way
@@ -84,15 +86,14 @@ def make_plan(model: FusedModel, records: Sequence[Record], settings: Settings) 
     return Plan(tuple(labelled), numbers, baseline, there, tuple(left_out))
 
 
-def piece_key(bundle: Path, rows: Sequence[Record | Refusal], settings: Settings) -> str:
+def piece_key(model: Path, rows: Sequence[Record | Refusal], settings: Settings, asked: Asked | None = None) -> str:
     """Return a name for all that pieces hang on: the model, the records with their media, the seed, our own methods."""
-    told = {"format": FORMAT, "model": hash_file(bundle / "model.json"), "records": mark_records(rows)}
+    told = {"format": FORMAT, "model": mark_model(model, asked), "records": mark_records(rows)}
     told |= {k: v for k, v in asdict(settings).items() if k in ("seed", "fault_records")}
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def made_of(bundle: Path, records: Path) -> dict[str, str]:
+def made_of(model: Path, records: Path, asked: Asked | None = None) -> dict[str, str]:
     """Return the hashes a comparison is marked with: as `marks`, or the hash of the file where records are one."""
-    if records.is_dir():
-        return marks(bundle, records)
-    return {"model": hash_file(bundle / "model.json"), "records": hash_file(records)}
+    found = mark_metadata(records) if records.is_dir() else hash_file(records)
+    return {"model": mark_model(model, asked), "records": found}

@@ -86,7 +86,7 @@ def with_tokens(
 
 def _joint(model: FusedModel, tokens: Mapping[str, Tokens]) -> np.ndarray:
     """Return the mean answer of the strategies most accurate on validation records, probabilities `[C]`."""
-    best = sorted(model.strategies, key=lambda name: -model.fitted[name].validation_accuracy)[:JURY]
+    best = sorted(model.strategies, key=lambda name: -model.fitted[name].rank)[:JURY]
     with torch.no_grad():
         return np.asarray(np.mean([_probabilities(model.fuse(tokens, name)) for name in best], axis=0))
 

@@ -29,8 +29,15 @@ KEYS = {"format", "model", "sha256", "records", "strategy", "present", "repeats"
         "function_words", "words", "odd_words", "characters"}  # fmt: skip
 
 
+def must_be_bundle(folder: Path) -> None:
+    """Raise ModelError where there is no bundle of ours to keep a reference in."""
+    if not (folder / "model.json").is_file():
+        raise ModelError(f"{folder.name} is no bundle of this tool: reference statistics are kept in one")
+
+
 def save_reference(reference: Reference, bundle: Path) -> None:
     """Save a reference beside the bundle it was made with."""
+    must_be_bundle(bundle)
     profile, spreads = reference.profile, reference.spreads
     numbers: dict[str, np.ndarray] = {
         "quantiles": np.array([s.quantiles for s in spreads.values()], np.float32),
@@ -70,6 +77,7 @@ def load_reference(bundle: Path) -> Reference:
     for name in (NUMBERS, WORDS):
         path = bundle / name
         if not path.is_file():
+            must_be_bundle(bundle)
             raise ModelError(f"{bundle.name} has no {name}; make it with `diagnose --reference` and clean records")
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{name} of {bundle.name} is over {MAX_BYTES:,} bytes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import transformers
 
 from fusion_core.encoders.audio import WHISPER, AudioEncoder
+from fusion_core.encoders.encoder import Encoder
 from fusion_core.encoders.image import EFFICIENTNET, ImageEncoder
 from fusion_core.encoders.source import EncoderRoots, EncoderSource
 from fusion_core.encoders.text import MINILM, TextEncoder
@@ -12,8 +13,6 @@ from fusion_core.encoders.text import MINILM, TextEncoder
 # Transformers reports on standard error how it loads weights; ours are checked by hash and need no report.
 transformers.utils.logging.set_verbosity_error()
 transformers.utils.logging.disable_progress_bar()
-
-Encoder = TextEncoder | ImageEncoder | AudioEncoder
 
 DEFAULT_SOURCES = {"text": MINILM, "image": EFFICIENTNET, "audio": WHISPER}
 ENCODERS: dict[str, type[TextEncoder] | type[ImageEncoder] | type[AudioEncoder]] = {

@@ -25,7 +25,14 @@ PACKAGES = {
 SAMPLE_ENCODERS = Path(__file__).resolve().parents[2] / "sample_data" / "encoders"
 MAX_CONFIG_BYTES = 1_000_000
 SETTINGS_FILES = ("config.json", "preprocessor_config.json", "tokenizer.json")
-REFUSED_KEYS = ("auto_map", "custom_pipelines", "_attn_implementation_internal")
+REFUSED_KEYS = (
+    "auto_map",
+    "custom_code",
+    "custom_pipeline",
+    "custom_pipelines",
+    "trust_remote_code",
+    "_attn_implementation_internal",
+)
 
 
 @dataclass(frozen=True)
@@ -116,14 +123,15 @@ def hash_settings(folder: Path, expected: str) -> str:
     return found
 
 
-def load_frozen(model_class: Any, folder: Path) -> Any:
+def load_frozen(model_class: Any, folder: Path, **how: Any) -> Any:
     """Load a Transformers model from safetensors, float32, frozen, with every weight taken from the file.
 
-    Raises ModelError when the file is damaged or lacks weights (they would be random), or the config does not fit.
+    how: what else `from_pretrained` is told. Raises ModelError when the file is damaged or lacks weights (they would
+    be random), or the config does not fit.
     """
     try:
         model, report = model_class.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, output_loading_info=True
+            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, output_loading_info=True, **how
         )
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"the weights in {folder.name} cannot be loaded as {model_class.__name__}") from error
@@ -152,20 +160,21 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"config.json of {folder.name} is not JSON") from error
     if not isinstance(config, dict):
         raise ModelError(f"config.json of {folder.name} is not an object")
-    named = [key for key in REFUSED_KEYS if key in _all_keys(config)]
+    named = [key for key in REFUSED_KEYS if key in all_keys(config)]
     if named or any(folder.glob("*.py")):
         reason = f"its config names {named[0]}" if named else "it holds Python files"
         raise ModelError(f"{folder.name} is refused: {reason}, and code from a model is never run", "model_refused")
     return config
 
 
-def _all_keys(value: Any, depth: int = 0) -> set[str]:
+def all_keys(value: Any, depth: int = 0) -> set[str]:
+    """Return every key at any depth of a JSON value; raises ModelError beyond 20 levels."""
     if depth > 20:
         raise ModelError("config.json is nested more than 20 levels deep", "model_refused")
     if isinstance(value, dict):
-        return set(value) | {k for v in value.values() for k in _all_keys(v, depth + 1)}
+        return set(value) | {k for v in value.values() for k in all_keys(v, depth + 1)}
     if isinstance(value, list):
-        return {k for v in value for k in _all_keys(v, depth + 1)}
+        return {k for v in value for k in all_keys(v, depth + 1)}
     return set()
 
 
@@ -177,6 +186,19 @@ def named_class(config: dict[str, Any], allowed: dict[str, str], what: str) -> A
     if kind not in allowed:
         raise ModelError(f"model_type {kind!r} is no {what} encoder; allowed: {', '.join(allowed)}", "model_refused")
     return getattr(transformers, allowed[kind])
+
+
+def other_kind(path: Path) -> bool:
+    """Return whether a file begins as a pickle or an archive does, and not as safetensors may too.
+
+    safetensors begin with the length of their header, any number, and then the header: a JSON object.
+    """
+    with path.open("rb") as file:
+        start = file.read(9)
+    header = int.from_bytes(start[:8], "little")
+    if start[8:] == b"{" and header <= path.stat().st_size - 8:
+        return False
+    return start[:1] == b"\x80" or start[:2] == b"PK"
 
 
 def require_safetensors(folder: Path) -> Path:

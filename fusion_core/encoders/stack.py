@@ -82,6 +82,18 @@ class EncoderStack:
         return {m: self.encoders[m].encode(part) for m, part in inputs.modalities.items()}
 
 
+class LoadedStack(EncoderStack):
+    """Encoders that are there already, such as those of one model that has them all."""
+
+    def __init__(self, encoders: Mapping[str, Encoder]) -> None:
+        super().__init__({m: encoder.source for m, encoder in encoders.items()})
+        self.ready = {m: encoders[m] for m in self.modalities}
+
+    def load(self, modality: str) -> Encoder:
+        """Return one of the encoders."""
+        return self.ready[modality]
+
+
 def decode(record: Record, modality: str) -> tuple[str | Picture | Clip | None, tuple[str, ...]]:
     """Return a record's decoded text, picture or clip (None where absent) and what decoding had to do."""
     try:

@@ -62,6 +62,14 @@ def masked_mean(tokens: Tokens) -> Tensor:
     return torch.where(valid, tokens.values, 0.0).sum(1) / valid.sum(1).clamp(min=1)
 
 
+class Clean(nn.Module):
+    """A front that leaves tokens as they are; invalid positions become zeros."""
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        """Return the same tokens, `[B, T, D]`."""
+        return Tokens(torch.where(tokens.mask[..., None], tokens.values, 0.0), tokens.mask)
+
+
 class Front(nn.Module):
     """One modality's tokens in the head's space: `LN(H W + b) + e + p` (modality and position embeddings).
 
@@ -109,10 +117,14 @@ class Head(nn.Module):
 
     level: what it reads of the tokens: what the encoders made of them, or their low-level features. readout: names of
     the segments the answer is read from after the last attention, each as the mean of its valid tokens. All modalities
-    unless a subclass says otherwise; without attention nobody asks.
+    unless a subclass says otherwise; without attention nobody asks. bytes_per_element: memory that the gradient of one
+    row takes per element of its tokens, at most. kernel: `fused` where the answer comes another way than the one that
+    attention is captured and edited on.
     """
 
     level: Level = "tokens"
+    bytes_per_element = 40
+    kernel = "explicit"
     readout: tuple[str, ...]
 
     def __init__(self, specs: Mapping[str, TokenSpec], classes: int, settings: HeadSettings) -> None:
@@ -151,6 +163,14 @@ class Head(nn.Module):
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Fuse projected tokens into logits."""
         raise RuntimeError(f"{type(self).__name__} does not define combine")
+
+    def combine_rows(self, projected: Mapping[str, Tokens], rows: Mapping[str, Tensor]) -> HeadOutput:
+        """Fuse combinations of a projected pool's rows: `rows[m] [N]` picks modality m's tokens, -1 leaves it out."""
+        return self.combine({m: projected[m].rows(rows[m]) for m in self.modalities})
+
+    def stranger(self, classes: int) -> Head:
+        """Return a head like this one with weights drawn afresh from torch's generator."""
+        return type(self)(self.specs, classes, self.settings)
 
     def additive(self, projected: Mapping[str, Tokens]) -> Tensor | None:
         """Return the exact additive part of a set's logits `[N, C]`; None where there is no closed form.

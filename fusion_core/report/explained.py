@@ -11,7 +11,7 @@ from fusion_core.report.curves import judged
 from fusion_core.report.maps import Look, lanes, strongest
 from fusion_core.report.markup import Markup, card, joined, number, tag
 from fusion_core.types import AttentionScores, Attribution, Check, Faithfulness, Trace
-from fusion_core.words import NO_ATTENTION, decimals, plain, say, signed
+from fusion_core.words import NO_ATTENTION, UNHEARD, decimals, plain, say, signed
 
 #: What is said above every attention view.
 LOOKS = "Attention is where the model looks, not why it answers; these maps are shares of attention and no scores."
@@ -81,11 +81,13 @@ def attention_card(case: Case, trace: Trace) -> Markup:
     """Return what attention there is, first whether changing it changes the answer; or why there is none."""
     matters = next((check for check in trace.checks if check.name == "attention_matters"), None)
     if not trace.scores:
-        why = NO_ATTENTION.get(trace.strategy, "This strategy fuses without attention between tokens.")
+        why = NO_ATTENTION.get(trace.strategy, UNHEARD)
         return card("Attention", tag("p", why, class_="sentence"))
+    two_ways = next((check for check in trace.checks if check.name == "parity"), None)
     told = tag("p", LOOKS, " ", tag("b", _sentence(matters)) if matters else "", class_="sentence")
+    parity = tag("p", _sentence(two_ways), class_="sentence") if two_ways else ""
     views = [_view(case, trace, view) for view in trace.scores]
-    return card("Where it looks", told, tag("div", *views, class_="views"), caption="attention per token")
+    return card("Where it looks", told, parity, tag("div", *views, class_="views"), caption="attention per token")
 
 
 def _sentence(check: Check) -> str:

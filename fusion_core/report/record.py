@@ -8,7 +8,7 @@ from fusion_core.report.case import CHANCE, EMBEDDED, Case, StrategyRow
 from fusion_core.report.markup import Markup, card, joined, listed, number, safe, table, tag
 from fusion_core.report.pictures import photo, ticks, waveform
 from fusion_core.types import Media, Record, Trace
-from fusion_core.words import count, cut, plain, say
+from fusion_core.words import ACCURACY_UNKNOWN, count, cut, plain, say
 
 LONGEST_TEXT = 4_000  # characters
 LONGEST_VALUE = 300
@@ -144,7 +144,7 @@ def strategies_card(case: Case) -> Markup:
     columns = ("strategy", "answer", "probability", "correct", "validation accuracy", "parameters", "status")
     rows = [_strategy(row, row.fitted.strategy in told) for row in case.rows]
     seen = {row.fitted.validation_records for row in case.rows}
-    among = f" on {min(seen):,} validation records" if len(seen) == 1 else ""
+    among = f" on {min(seen):,} validation records" if len(seen) == 1 and min(seen) else ""
     caption = f"Validation accuracy{among} with its 95 % Wilson interval. Marked: told in full below."
     return card(
         "Every strategy on this record", table(columns, rows, "strategies"), tag("p", caption, class_="caption")
@@ -159,14 +159,19 @@ def part_id(strategy: str) -> str:
 def _strategy(row: StrategyRow, told: bool) -> tuple[str, ...]:
     fitted, name = row.fitted, say(row.fitted.strategy)
     link = tag("a", name, href=f"#{part_id(fitted.strategy)}") if told else safe(name)
-    low, high = fitted.interval
     return (
         tag("span", link, class_="told" if told else None),
         *_answer(row),
-        joined(number(fitted.validation_accuracy, f"{fitted.validation_accuracy:.2f}"), f" [{low:.2f}, {high:.2f}]"),
+        _accuracy(fitted.validation_accuracy, fitted.interval),
         number(fitted.parameters, count(fitted.parameters)),
         fitted.status,
     )
+
+
+def _accuracy(accuracy: float | None, interval: tuple[float, float] | None) -> str:
+    if accuracy is None or interval is None:
+        return tag("span", ACCURACY_UNKNOWN, class_="muted")
+    return joined(number(accuracy, f"{accuracy:.2f}"), f" [{interval[0]:.2f}, {interval[1]:.2f}]")
 
 
 def _answer(row: StrategyRow) -> tuple[str, str, str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
 from pathlib import Path
 
+from fusion_core.asked import Asked
 from fusion_core.encoders import EncoderRoots
-from fusion_core.encoders.source import hash_file
-from fusion_core.errors import CallError, ModelError
+from fusion_core.errors import CallError
 from fusion_core.log.entries import plain_run_name, slice_kinds, slice_marks, slice_names
 from fusion_core.log.parts import create_run, read_run, run_folder, runs
 from fusion_core.log.schema import Run
@@ -43,6 +43,7 @@ class Plan:
     batch: int
     roots: tuple[Path, ...] = ()
     allow_hub: bool = False
+    asked: Asked = field(default_factory=Asked)
 
     @property
     def folder(self) -> Path:
@@ -72,13 +73,6 @@ class Plan:
             "sweep.chunk": str(self.chunk),
             "sweep.batch": str(self.batch),
         }
-
-
-def mark_model(folder: Path) -> str:
-    """Return the hash of a bundle's model.json, which has the hash of every other file of the bundle."""
-    if not (folder / "model.json").is_file():
-        raise ModelError(f"{folder.name!r} is not a bundle folder (a folder with a model.json)")
-    return hash_file(folder / "model.json")
 
 
 def run_name(model: Path, records: Path) -> str:

@@ -13,17 +13,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from fusion_core.answer_table import mark_records
-from fusion_core.bundle import load
+from fusion_core.asked import Asked
 from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import CallError
 from fusion_core.log.commit import numbered, settled
 from fusion_core.log.parts import Parts, live_parts
 from fusion_core.log.schema import PartKind
 from fusion_core.model import chosen_strategies
+from fusion_core.opening import mark_model, open_fused
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.reading.texts import quoted
 from fusion_core.sweep.chunks import ChunkWriter, Task
-from fusion_core.sweep.plan import CHUNK, Plan, begin, mark_model, run_name, sizes
+from fusion_core.sweep.plan import CHUNK, Plan, begin, run_name, sizes
 from fusion_core.sweep.workers import Workers
 
 BATCH = 16
@@ -63,6 +64,7 @@ def sweep(
     batch: int = BATCH,
     workers: int = 0,
     say: Say = lambda words: None,
+    asked: Asked | None = None,
 ) -> Swept:
     """Answer every record of a set and put the answers into a log, as one run of it.
 
@@ -71,15 +73,17 @@ def sweep(
     already, or began with another model, other records or other strategies; `resource_exhausted` on a full disk.
     """
     started = time.monotonic()
-    fused, rows = load(model, roots), read(records)
+    rows, asked = read(records), asked or Asked()
+    fused = open_fused(model, roots, asked, lambda: rows.records)
     if not len(rows):
         raise CallError(f"{quoted(records.name)} has no rows")
     name = run or run_name(model, records)
     roots = roots or EncoderRoots()
     chunk, batch = sizes(log, name, chunk, batch) if resume else (chunk, batch)
     plan = Plan(
-        *(model.resolve(), mark_model(model), records.resolve(), mark_records(rows.rows), log.resolve(), name),
+        *(model.resolve(), mark_model(model, asked), records.resolve(), mark_records(rows.rows), log.resolve(), name),
         *(chosen_strategies(fused, strategy), len(rows), chunk, batch, roots.folders, roots.allow_hub),
+        asked=asked,
     )
     opened = begin(plan, fused, rows.rows, resume)
     left = _left(plan, rows)

@@ -47,17 +47,17 @@ def work(plan: Plan, threads: int, pipe: Connection) -> None:
 def open_writer(plan: Plan) -> ChunkWriter:
     """Load a plan's model and records, and make sure that they are those it was made for; CallError otherwise."""
     from fusion_core.answer_table import mark_records
-    from fusion_core.bundle import load
     from fusion_core.log.parts import read_run
+    from fusion_core.opening import mark_model, open_fused
     from fusion_core.reading.records import read
-    from fusion_core.sweep.plan import mark_model
 
-    if mark_model(plan.model) != plan.model_mark:
+    if mark_model(plan.model, plan.asked) != plan.model_mark:
         raise CallError("the model changed while the sweep ran")
     records = read(plan.records)
     if mark_records(records.rows) != plan.records_mark:
         raise CallError("the records changed while the sweep ran")
-    return ChunkWriter(plan, load(plan.model, plan.encoder_roots), records, read_run(plan.log, plan.run))
+    model = open_fused(plan.model, plan.encoder_roots, plan.asked, lambda: records.records)
+    return ChunkWriter(plan, model, records, read_run(plan.log, plan.run))
 
 
 @dataclass

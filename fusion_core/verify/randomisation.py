@@ -27,7 +27,7 @@ def randomised(model: FusedModel, strategy: str, seed: int = 0) -> FusedModel:
     head = model.head(strategy)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(OFFSET + seed)
-        fresh = type(head)(head.specs, len(model.classes), head.settings)
+        fresh = head.stranger(len(model.classes))
     fitted = {name: found for name, found in model.fitted.items() if name == strategy}
     return FusedModel(model.name, model.classes, model.stack, {strategy: fresh}, fitted, model.background, strategy)
 

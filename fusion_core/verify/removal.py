@@ -101,6 +101,6 @@ def _stand_ins(
     donors = model.background.tokens[modality]
     given = donors.at(level)
     assert given is not None
-    pool = given[donors.mask]
+    pool = given[donors.mask] if bool(donors.mask.any()) else model.background.mean_token(modality, level)[None]
     drawn = torch.randint(len(pool), features.shape[:2], generator=generator)
     return tokens.put(level, pool[drawn])

@@ -12,7 +12,7 @@ from tests.conftest import ROOT
 #: Layers of `fusion_core` from the bottom up; a module may import its own layer's package and anything lower.
 LAYERS = [
     {"errors", "types", "intervals", "ranks", "reliability", "spreadsheet"},
-    {"registry", "words", "embedded", "fit_facts"},
+    {"registry", "words", "embedded", "fit_facts", "asked"},
     {"reading"},
     {"attention"},
     {"fusion"},
@@ -23,7 +23,9 @@ LAYERS = [
     {"question", "faults"},
     {"random_heads", "fit_plan"},
     {"trace", "answers", "fit", "card", "fit_data"},
-    {"bundle", "lines", "answer_table", "fit_figures"},
+    {"probe", "bundle", "lines", "answer_table", "fit_figures", "foreign"},
+    {"own"},
+    {"opening"},
     {"doctor", "fit_course", "influence", "neighbours", "report"},
     {"log"},
     {"diagnose"},
@@ -109,6 +111,8 @@ def test_caches_live_only_in_the_session_and_what_is_open_only_in_the_state():
 FORBIDDEN_IMPORTS = {"pickle", "dill", "joblib", "shelve", "marshal", "importlib.import_module"}
 FORBIDDEN_FUNCTIONS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_METHODS = {"import_module", "extractall"}
+#: `--model-object` runs the operator's own code, named on their command line: there alone a module is found by a name.
+BY_NAME = {"fusion_core/own/load.py": "import_module"}
 
 
 @pytest.mark.parametrize("folder", ["fusion_core", "dashboard", "sample_data"])
@@ -120,7 +124,8 @@ def test_nothing_unpickles_and_nothing_is_imported_by_a_string(folder):
                 bare = node.func.id if isinstance(node.func, ast.Name) else ""
                 method = node.func.attr if isinstance(node.func, ast.Attribute) else ""
                 assert bare not in FORBIDDEN_FUNCTIONS, f"{path.name}:{node.lineno} calls {bare}"
-                assert method not in FORBIDDEN_METHODS, f"{path.name}:{node.lineno} calls {method}"
+                own = BY_NAME.get(str(path.relative_to(ROOT)))
+                assert method not in FORBIDDEN_METHODS - {own}, f"{path.name}:{node.lineno} calls {method}"
                 assert all(k.arg != "trust_remote_code" for k in node.keywords), f"{path.name}:{node.lineno}"
 
 

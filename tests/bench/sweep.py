@@ -18,10 +18,11 @@ import torch
 from fusion_core.answer_table import mark_records
 from fusion_core.bundle import load
 from fusion_core.model import FusedModel
+from fusion_core.opening import mark_model
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.sweep import BATCH, CHUNK, Plan
 from fusion_core.sweep.chunks import ChunkWriter, Task
-from fusion_core.sweep.plan import begin, mark_model
+from fusion_core.sweep.plan import begin
 
 SAMPLES = Path(__file__).resolve().parents[2] / "sample_data"
 REPEATS = 3

@@ -1,0 +1,40 @@
+"""What an operator says of a model that is no bundle: what to ask of it, or which of their own objects it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fusion_core.errors import CallError
+
+MATCH = ("no match", "match")
+MAX_LABELS = 1_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a foreign model is asked: to choose among labels, or (`task` "match") whether a pair belongs together.
+
+    object: `package.module:factory` of the operator's own model, which says by itself what it answers.
+    """
+
+    labels: tuple[str, ...] = ()
+    task: str = ""
+    object: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the answer; raises CallError when nothing, or both, is asked."""
+        if self.task not in ("", "match"):
+            raise CallError(f"--task {self.task!r} is unknown; known: match")
+        if bool(self.labels) == bool(self.task):
+            raise CallError("say what to ask of this model: --labels a,b,c for these classes, or --task match")
+        if self.task:
+            return MATCH
+        if len(set(self.labels)) != len(self.labels) or not 2 <= len(self.labels) <= MAX_LABELS:
+            raise CallError(f"--labels needs 2 to {MAX_LABELS:,} distinct labels; {len(self.labels)} were given")
+        return self.labels
+
+
+def labels_of(argument: str) -> tuple[str, ...]:
+    """Read labels separated by commas."""
+    return tuple(part.strip() for part in argument.split(",") if part.strip())

@@ -1,0 +1,14 @@
+"""Models of Transformers families as fused models: one file each, named classes only. One import line adds a family."""
+
+from __future__ import annotations
+
+from fusion_core.foreign import blip as blip
+from fusion_core.foreign import clap as clap
+from fusion_core.foreign import clip as clip
+from fusion_core.foreign import siglip as siglip
+from fusion_core.foreign import vilt as vilt
+from fusion_core.foreign.family import Family, Parts, family
+from fusion_core.foreign.folder import is_foreign
+from fusion_core.foreign.load import load_foreign
+
+__all__ = ["Family", "Parts", "family", "is_foreign", "load_foreign"]

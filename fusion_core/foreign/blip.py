@@ -1,0 +1,143 @@
+"""BLIP (Li 2022): text that cross-attends to the picture in every layer; answers are read by a decoder, or matched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fusion_core.asked import Asked
+from fusion_core.attention import Segments
+from fusion_core.encoders.text import read_tokenizer
+from fusion_core.errors import ModelError
+from fusion_core.foreign.family import Family, Parts, family
+from fusion_core.foreign.folder import Folder
+from fusion_core.foreign.head import ROWS, ForeignHead, framed, packed
+from fusion_core.foreign.hearing import explicit_attention, hearing
+from fusion_core.foreign.pictures import PatchEncoder
+from fusion_core.foreign.pieces import PieceEncoder
+from fusion_core.fusion.head import HeadOutput, TokenSpec
+from fusion_core.types import Tokens
+
+
+class BlipHead(ForeignHead):
+    """Patches through the vision tower; pieces through text layers, each followed by cross-attention to the patches.
+
+    Where the image is absent the cross-attention block is skipped; where text is absent its start piece is alone.
+    Answers to questions are scored by the decoder: mean log-likelihood per piece of each candidate. A match: the two
+    logits of the family's own head, 0 where one of the pair is absent. Nothing present gives zeros. fused: the last
+    state of the start piece.
+    """
+
+    kernel = "explicit"
+
+    def __init__(
+        self, specs: Mapping[str, TokenSpec], model: Any, pieces: PieceEncoder, answers: Sequence[Sequence[int]]
+    ) -> None:
+        super().__init__(specs)
+        self.vision, self.text = model.vision_model, model.text_encoder
+        self.match = None if answers else model.itm_head
+        self.decoder = model.text_decoder if answers else None
+        self.answers = [list(answer) for answer in answers]
+        self.readout = ("text_start", "text", "text_end") if answers else ("text_start",)
+        self.before, self.after = pieces.embed(pieces.before), pieces.embed(pieces.after)
+
+    def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
+        """Run rows through both, a few at a time when nobody differentiates."""
+        count = len(projected["text"].mask)
+        parts = torch.arange(count).split(count if torch.is_grad_enabled() else ROWS)
+        done = [self._some({m: t.rows(part) for m, t in projected.items()}) for part in parts]
+        logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
+        return HeadOutput(logits, {}, fused)
+
+    def _some(self, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
+        text, image = given["text"], given["image"]
+        present = torch.stack([t.mask.any(dim=1) for t in (text, image)])
+        x, taken = framed(*packed(text), self.before, self.after)
+        first = torch.arange(taken.shape[1]) < len(self.before)
+        taken = taken & (present[0][:, None] | first)
+        length = x.shape[1] - len(self.before) - len(self.after)
+        words: Segments = (("text_start", len(self.before)), ("text", length), ("text_end", len(self.after)))
+        x = self.text.embeddings(inputs_embeds=x.clone())
+        seen = self._seen(image) if bool(present[1].any()) else None
+        for number, layer in enumerate(self.text.encoder.layer):
+            with hearing("text tower", words, words, taken[:, None, None], number):
+                x = _attended(layer.attention, x, x, taken[:, None, None])
+            if seen is not None:
+                states, patches, there = seen
+                with hearing("cross", words, patches, there, number):
+                    x = torch.where(present[1][:, None, None], _attended(layer.crossattention, x, states, there), x)
+            x = layer.feed_forward_chunk(x)
+        if self.match is not None:
+            return torch.where(present.all(dim=0)[:, None], self.match(x[:, 0]), 0.0), x[:, 0]
+        return torch.where(present.any(dim=0)[:, None], self._likelihoods(x, taken), 0.0), x[:, 0]
+
+    def _seen(self, image: Tokens) -> tuple[Tensor, Segments, Tensor]:
+        """Return the states of class token and patches, their axis, and which are there `[B, 1, 1, N + 1]`."""
+        own = self.vision.embeddings
+        first = own.class_embedding.expand(len(image.values), -1, -1)
+        x = torch.cat([first, image.values], dim=1) + own.position_embedding
+        there = torch.cat([image.mask.any(dim=1, keepdim=True), image.mask], dim=1)[:, None, None]
+        axis: Segments = (("image_summary", 1), ("image", image.mask.shape[1]))
+        with hearing("image tower", axis, axis, there):
+            for layer in self.vision.encoder.layers:
+                own = layer.self_attn
+                mixed = own.qkv(layer.layer_norm1(x)).unflatten(-1, (3, own.num_heads, -1)).permute(2, 0, 3, 1, 4)
+                x = x + own.projection(explicit_attention(mixed[0], mixed[1], mixed[2], there))
+                x = x + layer.mlp(layer.layer_norm2(x))
+        return self.vision.post_layernorm(x), axis, there
+
+    def _likelihoods(self, question: Tensor, taken: Tensor) -> Tensor:
+        """Return the mean log-likelihood per piece of each answer, `[B, C]`; an answer ends with its end piece."""
+        assert self.decoder is not None
+        found = []
+        for answer in self.answers:  # few and short: each by itself, so that none is padded
+            ids = torch.tensor(answer)
+            x = self.decoder.bert.embeddings(input_ids=ids[None, :-1].expand(len(question), -1))
+            before = torch.ones(len(ids) - 1, len(ids) - 1, dtype=torch.bool).tril()[None, None]
+            for layer in self.decoder.bert.encoder.layer:
+                x = _attended(layer.attention, x, x, before)
+                x = _attended(layer.crossattention, x, question, taken[:, None, None])
+                x = layer.feed_forward_chunk(x)
+            told = self.decoder.cls(x).log_softmax(dim=-1)
+            found.append(told.gather(2, ids[None, 1:, None].expand(len(question), -1, 1))[..., 0].mean(dim=1))
+        return torch.stack(found, dim=1)
+
+
+def _attended(block: Any, x: Tensor, keys: Tensor, there: Tensor) -> Tensor:
+    """One attention of the family's text layers, its own softmax written out so that it can be heard and edited."""
+    own = block.self
+    q, k, v = (
+        linear(given).unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
+        for linear, given in ((own.query, x), (own.key, keys), (own.value, keys))
+    )
+    return block.output(explicit_attention(q, k, v, there), x)
+
+
+def build(model: Any, folder: Folder, asked: Asked) -> Parts:
+    """Put a BLIP together."""
+    vision, text = model.config.vision_config, model.config.text_config
+    tokenizer = read_tokenizer(folder.path)
+    table: nn.Embedding = model.text_encoder.embeddings.word_embeddings
+    limit = int(text.max_position_embeddings)
+    pieces = PieceEncoder(folder.source, tokenizer, table, limit, int(text.pad_token_id))
+    patch = model.vision_model.embeddings.patch_embedding
+    patches = PatchEncoder(
+        folder.source,
+        folder.settings("preprocessor_config.json"),
+        *(int(vision.image_size), int(vision.patch_size), int(vision.hidden_size)),
+        lambda pixels: patch(pixels).flatten(2).transpose(1, 2),
+    )
+    start, end = int(text.bos_token_id), int(text.sep_token_id)
+    if not 0 <= min(start, end) <= max(start, end) < table.num_embeddings:
+        raise ModelError(f"config.json of {folder.path.name} starts answers with pieces that are not in its vocabulary")
+    own = [tokenizer.encode(label, add_special_tokens=False).ids for label in asked.labels]
+    head = BlipHead({"text": pieces.spec, "image": patches.spec}, model, pieces, [[start, *ids, end] for ids in own])
+    return Parts({"text": pieces, "image": patches}, head)
+
+
+CLASSES = {"labels": "BlipForQuestionAnswering", "match": "BlipForImageTextRetrieval"}
+
+family("blip")(Family(CLASSES, "cross-attention", build))

@@ -1,0 +1,65 @@
+"""The background of a model that was not fitted here: drawn, seeded, from the record set it is opened with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from fusion_core.encoders.stack import EncoderStack
+from fusion_core.errors import CallError
+from fusion_core.fusion.head import Head
+from fusion_core.model import Background, pool_rows
+from fusion_core.tokens import encode_records
+from fusion_core.types import Record, Tokens
+
+DONORS, FEWEST = 32, 4
+#: Seconds a pass may take for the full number of donors, and what the passes of a ledger may take otherwise.
+QUICK, BUDGET = 0.005, 10.0
+
+
+def draw(stack: EncoderStack, head: Head, records: Sequence[Record], seed: int = 0) -> Background:
+    """Encode up to 32 records as donors, fewer where a pass of the head is slow; raises CallError without any.
+
+    A modality that no record has gets donors without it. A modality of few records repeats them.
+    """
+    order = torch.randperm(len(records), generator=torch.Generator().manual_seed(seed)).tolist()
+    drawn: dict[str, list[Record]] = {m: [] for m in stack.modalities}
+    for number in order:
+        for m in records[number].present():
+            if m in drawn and len(drawn[m]) < DONORS:
+                drawn[m].append(records[number])
+    chosen = list({r.id: r for own in drawn.values() for r in own}.values())
+    tokens, _ = encode_records(stack, chosen)
+    if not len(tokens):
+        raise CallError(f"the record set has no record with {' or '.join(stack.modalities)} to draw donors from")
+    found = {}
+    for m, index in tokens.index.items():
+        having = index[index >= 0][:DONORS]
+        rows = having.repeat(-(-DONORS // max(1, len(having))))[:DONORS] if len(having) else torch.full((DONORS,), -1)
+        own = tokens.pools[m].rows(rows)
+        longest = max(1, int(own.mask.sum(dim=1).max()))
+        found[m] = own.each(lambda v, most=longest: v[:, :most].float(), own.mask[:, :longest])  # type: ignore[misc]
+    count = affordable(pass_seconds(head, found), len(found))
+    return Background({m: t.rows(torch.arange(count)) for m, t in found.items()})
+
+
+def pass_seconds(head: Head, tokens: Mapping[str, Tokens]) -> float:
+    """Return the seconds of one pass of one record: the shorter of two."""
+    one = {m: t.rows(torch.tensor([0])) for m, t in pool_rows([tokens]).items()}
+    spent = []
+    for _ in range(2):
+        started = time.perf_counter()
+        with torch.no_grad():
+            head(one)
+        spent.append(time.perf_counter() - started)
+    return min(spent)
+
+
+def affordable(seconds: float, modalities: int) -> int:
+    """Return how many donors a pass of so many seconds allows: 32, 16, 8 or 4, so that noise seldom changes it."""
+    if seconds < QUICK:
+        return DONORS
+    each = seconds * (2**modalities - 1)
+    return next((n for n in (DONORS, 16, 8) if n * each <= BUDGET), FEWEST)

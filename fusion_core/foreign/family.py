@@ -1,0 +1,55 @@
+"""The shelf of families: which `model_type` is read, by which named class, and for which tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fusion_core.asked import Asked
+from fusion_core.encoders import Encoder
+from fusion_core.errors import CallError, ModelError
+from fusion_core.foreign.folder import Folder
+from fusion_core.foreign.head import ForeignHead
+from fusion_core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a family makes of a directory: an encoder per modality and the head that fuses them."""
+
+    encoders: Mapping[str, Encoder]
+    head: ForeignHead
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of models.
+
+    class_names: the Transformers class that answers each task, `labels` or `match`. fusion: how it fuses, in a word.
+    """
+
+    class_names: Mapping[str, str]
+    fusion: str
+    build: Callable[[Any, Folder, Asked], Parts]
+
+    def class_name(self, folder: Folder, task: str) -> str:
+        """Return the class to load for a task; raises CallError where the folder's weights are for another one."""
+        wanted = self.class_names[task]
+        named = folder.config.get("architectures")
+        own = {str(n) for n in named} & set(self.class_names.values()) if isinstance(named, list) else set()
+        if own and wanted not in own:
+            can = [t for t, name in self.class_names.items() if name in own]
+            raise CallError(f"{folder.path.name} is a {sorted(own)[0]}: it answers --{can[0]}, not --{task}")
+        return wanted
+
+
+family: Registry[Family] = Registry("family")
+
+
+def family_of(folder: Folder) -> tuple[str, Family]:
+    """Return the family a directory belongs to; raises ModelError (`model_refused`) for one that is not on the list."""
+    kind = str(folder.config.get("model_type"))
+    if kind not in family:
+        raise ModelError(f"model_type {kind!r} is no family that is read; known: {', '.join(family)}", "model_refused")
+    return kind, family[kind]

@@ -1,0 +1,184 @@
+"""A Hugging Face directory, checked before anything in it is used: no code, no pickle, bounded sizes."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from fusion_core.encoders import EncoderSource
+from fusion_core.encoders.source import (
+    MAX_CONFIG_BYTES,
+    REFUSED_KEYS,
+    all_keys,
+    hash_settings,
+    load_frozen,
+    other_kind,
+    read_config,
+    require_safetensors,
+    verify,
+)
+from fusion_core.errors import ModelError
+
+#: What from_pretrained of a named class, or we, may read beside the weights.
+READ = (
+    "config.json",
+    "generation_config.json",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer_config.json",
+)
+#: Each would make the loader fetch or run something else than the named class: adapters, quantised kernels, generation.
+REFUSED_FILES = ("adapter_config.json", "custom_generate")
+REFUSED_HERE = (*REFUSED_KEYS, "quantization_config", "attn_kernel", "base_model_name_or_path")
+KERNELS = ("eager", "sdpa", None)
+MAX_FILES = 1_000
+MAX_HEADER_BYTES = 100_000_000
+MAX_WEIGHT_BYTES = 40_000_000_000
+MAX_TOKENIZER_BYTES = 100_000_000
+MAX_NUMBER, MAX_LAYERS, MAX_SIDE = 10_000_000, 256, 8_192
+#: Elements a class may hold beyond its file: position numbers and the like.
+SPARE = 10_000_000
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A directory that was checked: its parsed `config.json`, and where its weights came from."""
+
+    path: Path
+    config: dict[str, Any]
+    source: EncoderSource
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """Return one of the small JSON files; empty without it."""
+        return _object(self.path / name) if (self.path / name).is_file() else {}
+
+    def load(self, class_name: str) -> Any:
+        """Return the frozen model of a named class, its attention heard by our tapes.
+
+        Raises ModelError when the weights do not fit the class and its config, or are not finite.
+        """
+        model_class = getattr(transformers, class_name)
+        _fits(self.path, model_class, self.config)
+        model = load_frozen(model_class, self.path, attn_implementation="fusion_lens")
+        for name, weights in model.state_dict().items():
+            if weights.is_floating_point() and not bool(torch.isfinite(weights).all()):
+                raise ModelError(f"model.safetensors of {self.path.name} holds a non-finite number in {name}")
+        return model
+
+
+def is_foreign(path: Path) -> bool:
+    """Return whether a folder is a Hugging Face directory rather than a bundle of this tool."""
+    return path.is_dir() and not (path / "model.json").is_file() and (path / "config.json").is_file()
+
+
+def open_folder(path: Path) -> Folder:
+    """Check a directory and read its config; raises ModelError (`model_refused`) on what could run or lead outside."""
+    _inside(path)
+    config = read_config(path)
+    for name in READ:
+        if (path / name).is_file():
+            _harmless(path, name)
+    _bounded(path, config)
+    weights = require_safetensors(path)
+    if other_kind(weights):
+        raise ModelError(f"{weights.name} of {path.name} is a pickle or an archive", "model_refused")
+    if weights.stat().st_size > MAX_WEIGHT_BYTES:
+        raise ModelError(f"{weights.name} of {path.name} is over {MAX_WEIGHT_BYTES:,} bytes", "model_refused")
+    tokenizer = path / "tokenizer.json"
+    if tokenizer.is_file() and tokenizer.stat().st_size > MAX_TOKENIZER_BYTES:
+        raise ModelError(f"tokenizer.json of {path.name} is over {MAX_TOKENIZER_BYTES:,} bytes", "model_refused")
+    return Folder(path, config, EncoderSource("directory", path.name, verify(weights, ""), hash_settings(path, "")))
+
+
+def _inside(path: Path) -> None:
+    root = path.resolve()
+    for number, found in enumerate(root.rglob("*")):
+        if number >= MAX_FILES:
+            raise ModelError(f"{path.name} holds over {MAX_FILES:,} files; name the model's own folder")
+        if not found.resolve().is_relative_to(root):
+            raise ModelError(
+                f"{found.name} of {path.name} is a link that leads outside; copy the files into the folder "
+                "(huggingface-cli download --local-dir does)",
+                "model_refused",
+            )
+        if found.suffix in (".py", ".pyc", ".so") or found.name in REFUSED_FILES:
+            raise ModelError(f"{path.name} is refused: it holds {found.name}, and nothing of a model is ever run",
+                             "model_refused")  # fmt: skip
+
+
+def _object(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ModelError(f"{path.name} is over {MAX_CONFIG_BYTES:,} bytes", "model_refused")
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} is not JSON") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path.name} is not an object")
+    return found
+
+
+def _harmless(path: Path, name: str) -> None:
+    found = _object(path / name)
+    named = [key for key in REFUSED_HERE if key in all_keys(found)]
+    if named:
+        raise ModelError(f"{path.name} is refused: {name} names {named[0]}, and code from a model is never run",
+                         "model_refused")  # fmt: skip
+    for key, value in _entries(found):
+        if key in ("_attn_implementation", "attn_implementation") and value not in KERNELS:
+            raise ModelError(f"{path.name} is refused: {name} asks for the attention kernel {value!r}", "model_refused")
+
+
+def _entries(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        return [pair for k, v in value.items() for pair in ((k, v), *_entries(v))]
+    return [pair for v in value for pair in _entries(v)] if isinstance(value, list) else []
+
+
+def _bounded(path: Path, config: dict[str, Any]) -> None:
+    for key, value in _entries(config):
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, bool) or not isinstance(number, (int, float)):
+                continue
+            most = MAX_LAYERS if "layers" in key or key == "depths" else MAX_SIDE if "image_size" in key else MAX_NUMBER
+            if not math.isfinite(number) or abs(number) > most:
+                raise ModelError(f"config.json of {path.name} has {key} {number}; at most {most:,}", "model_refused")
+
+
+def _fits(path: Path, model_class: Any, config: dict[str, Any]) -> None:
+    """Compare the size the config asks for with what the file holds before anything is allocated."""
+    header = _header(path / "model.safetensors")
+    stored = sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    try:
+        with torch.device("meta"):
+            asked = sum(p.numel() for p in model_class(model_class.config_class.from_dict(dict(config))).parameters())
+    except Exception as error:  # the config classes raise whatever a wrong value makes them raise
+        raise ModelError(f"config.json of {path.name} does not describe a {model_class.__name__}") from error
+    if asked > stored + SPARE:
+        raise ModelError(
+            f"config.json of {path.name} asks for {asked:,} weights, but its model.safetensors holds {stored:,}"
+        )
+
+
+def _header(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
+                raise ValueError("cut")
+            found = json.loads(file.read(length))
+        if not isinstance(found, dict) or not all(
+            isinstance(e, dict) and all(isinstance(n, int) and n >= 0 for n in e.get("shape", ()))
+            for e in found.values()
+        ):
+            raise ValueError("no header")
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path.name} of {path.parent.name} is not a whole safetensors file") from error
+    return found

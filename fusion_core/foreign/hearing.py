@@ -1,0 +1,111 @@
+"""Attention of Transformers models on our tapes, without changing the answer.
+
+Registered as the attention implementation `fusion_lens`: it returns what the fused kernel (SDPA) returns and, while a
+tape is open, also works the weights out and writes them down. Where a tape edits weights (uniform replacement,
+gradients) there is no fused kernel: the explicit product goes on instead, and `verify.parity` says how far that is off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from fusion_core.attention import Probe, Segments, open_tape
+
+NAME = "fusion_lens"
+
+
+@dataclass
+class Site:
+    """Where attention is heard, what its token axes are made of, and how many layers were heard there so far."""
+
+    name: str
+    query: Segments
+    key: Segments
+    allowed: Tensor
+    layers: int = 0
+
+
+_site: ContextVar[Site | None] = ContextVar("foreign_site", default=None)
+
+
+@contextmanager
+def hearing(name: str, query: Segments, key: Segments, allowed: Tensor, layer: int = 0) -> Iterator[Site]:
+    """Name the attention that runs inside; layers count up from `layer`. allowed: keys, `bool [B, 1, 1, T_k]`."""
+    site = Site(name, tuple(part for part in query if part[1]), tuple(part for part in key if part[1]), allowed, layer)
+    token = _site.set(site)
+    try:
+        yield site
+    finally:
+        _site.reset(token)
+
+
+def hear(site: Site, weights: Tensor) -> Tensor:
+    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe."""
+    probe = Probe(site.name, site.layers)
+    site.layers += 1
+    return probe(weights, site.allowed, site.query, site.key)
+
+
+def heard_attention(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **how: Any,
+) -> tuple[Tensor, Tensor | None]:
+    """Attend as SDPA does, `[B, H, T, d]` to `[B, T, H, d]`; see the module for what an open tape adds."""
+    # Said outright: where neither says it, SDPA takes a module to be causal, and CLAP's text tower is not.
+    causal = bool(is_causal if is_causal is not None else getattr(module, "is_causal", False))
+    tape, site = open_tape(), _site.get()
+    fused = None
+    if tape is None or site is None or tape.edit is None:
+        fused, _ = sdpa_attention_forward(
+            module, query, key, value, attention_mask, scaling=scaling, is_causal=causal, **how
+        )
+    if tape is None or site is None:
+        assert fused is not None
+        return fused, None
+    passed = hear(site, _weights(query, key, attention_mask, scaling, causal))
+    if fused is not None:
+        return fused, passed
+    return (passed @ value).transpose(1, 2).contiguous(), passed
+
+
+def explicit_attention(query: Tensor, key: Tensor, value: Tensor, there: Tensor) -> Tensor:
+    """Attend with a softmax written out, as families do that have their own: `[B, H, T, d]` to `[B, T, H * d]`.
+
+    there: keys that exist, `bool [B, 1, 1, T_k]`. Nothing changes while a tape is open.
+    """
+    weights = _weights(query, key, there, None, causal=False)
+    site = _site.get()
+    if open_tape() is not None and site is not None:
+        weights = hear(site, weights)
+    return (weights @ value).transpose(1, 2).flatten(2)
+
+
+def _weights(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None, causal: bool) -> Tensor:
+    scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if mask is not None:
+        low = torch.finfo(scores.dtype).min
+        scores = scores.masked_fill(~mask, low) if mask.dtype == torch.bool else scores + mask
+    elif causal and query.shape[2] > 1:
+        later = torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).triu(1)
+        scores = scores.masked_fill(later, torch.finfo(scores.dtype).min)
+    return scores.softmax(dim=-1)
+
+
+AttentionInterface.register(NAME, heard_attention)
+AttentionMaskInterface.register(NAME, sdpa_mask)

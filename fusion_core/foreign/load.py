@@ -1,0 +1,63 @@
+"""From a Hugging Face directory to a fused model of one strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from fusion_core.asked import Asked
+from fusion_core.encoders.stack import EncoderStack, LoadedStack
+from fusion_core.errors import CallError
+from fusion_core.foreign.donors import DONORS, draw
+from fusion_core.foreign.family import family_of
+from fusion_core.foreign.folder import open_folder
+from fusion_core.foreign.late import LateHead
+from fusion_core.model import Background, FusedModel, as_loaded
+from fusion_core.tokens import encode_records
+from fusion_core.types import Record
+
+Records = Callable[[], Sequence[Record]]
+
+
+def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed: int = 0) -> FusedModel:
+    """Load a directory as a fused model; its donors are drawn from `records` when they are first needed.
+
+    Raises ModelError for what is not loaded, CallError when it is not said what to ask of the model.
+    """
+    folder = open_folder(path)
+    name, found = family_of(folder)
+    classes = asked.classes
+    task = "match" if asked.task else "labels"
+    parts = found.build(folder.load(found.class_name(folder, task)), folder, asked)
+    stack = LoadedStack(parts.encoders)
+    head = parts.head
+
+    def background() -> Background:
+        if records is None:
+            raise CallError("this model has no donors of its own: open it with --records, from which they are drawn")
+        return draw(stack, head, records(), seed)
+
+    model = FusedModel(path.name, classes, stack, {name: head},
+                       {name: as_loaded(name, head.parameter_count())}, background, name)  # fmt: skip
+    if isinstance(head, LateHead) and asked.task and not head.own_bias and records is not None:
+        head.bias = threshold(head, stack, records(), seed)
+    return model
+
+
+def threshold(head: LateHead, stack: EncoderStack, records: Sequence[Record], seed: int) -> torch.Tensor:
+    """Return the bias of a match for a family that has none: minus `s` times a cosine, midway between two means.
+
+    The means are those of up to 32 pairs as they are in the record set, and of all pairs drawn across them. Raises
+    CallError with fewer than two pairs.
+    """
+    pairs = [record for record in records if set(stack.modalities) <= set(record.present())]
+    order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))[:DONORS].tolist()
+    found, _ = encode_records(stack, [pairs[number] for number in order])
+    if len(found) < 2:
+        raise CallError(f"a match needs at least 2 records with {' and '.join(stack.modalities)}, for its threshold")
+    with torch.no_grad():
+        cosine = head.cosine(found.batch(torch.arange(len(found))))
+    own = torch.eye(len(cosine), dtype=torch.bool)
+    return -head.scale * (cosine[own].mean() + cosine[~own].mean()) / 2

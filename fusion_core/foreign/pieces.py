@@ -1,0 +1,94 @@
+"""Text for foreign models: one token per word piece, as the family's transformer reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from fusion_core.encoders import EncoderSource
+from fusion_core.encoders.text import MAX_CHARACTERS
+from fusion_core.fusion.head import TokenSpec
+from fusion_core.types import ModalityInputs, TokenAxis, Tokens
+
+
+class PieceEncoder:
+    """Word pieces as their embeddings, before any layer; special pieces around them are the head's.
+
+    A word that the tokenizer splits is several tokens, for the transformer reads several.
+    """
+
+    modality = "text"
+    baseline_name = "padding pieces"
+
+    def __init__(
+        self, source: EncoderSource, tokenizer: Tokenizer, embedding: nn.Embedding, limit: int, pad: int
+    ) -> None:
+        self.source, self.tokenizer, self.embedding = source, tokenizer, embedding
+        marks = tokenizer.encode("a")
+        inner = [n for n, special in enumerate(marks.special_tokens_mask) if not special] or [len(marks.ids)]
+        self.before, self.after = list(marks.ids[: inner[0]]), list(marks.ids[inner[-1] + 1 :])
+        self.pad = pad
+        self.limit = limit - len(self.before) - len(self.after)
+        self.spec = TokenSpec(int(embedding.weight.shape[1]), "words")
+        self.preprocessing: dict[str, Any] = {"pieces": self.limit}
+
+    def embed(self, ids: Sequence[int]) -> Tensor:
+        """Return the embeddings of pieces, `[P, d]`."""
+        return self.embedding(torch.tensor(list(ids), dtype=torch.long))
+
+    def prepare(self, texts: Sequence[str | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
+        """Tokenise texts into piece embeddings `[B, P, d]`; each piece is a token of its own."""
+        rows, axes, notes = [], [], []
+        for text in texts:
+            ids, axis, note = self._pieces(text) if text is not None else ([], None, ())
+            rows.append(torch.tensor(ids, dtype=torch.long))
+            axes.append(axis)
+            notes.append(note)
+        mask = pad_sequence([torch.ones(len(r), dtype=torch.bool) for r in rows], batch_first=True)
+        if mask.shape[1] == 0:
+            mask = mask.new_zeros(len(rows), 1)
+        padded = torch.zeros(mask.shape, dtype=torch.long)
+        for number, row in enumerate(rows):
+            padded[number, : len(row)] = row
+        values = torch.where(mask[..., None], self.embedding(padded), 0.0)
+        groups = torch.where(mask, torch.arange(mask.shape[1]), -1)
+        return ModalityInputs(values, mask, tuple(axes), groups), notes
+
+    def encode(self, inputs: ModalityInputs) -> Tokens:
+        """Return the embeddings as tokens `[B, P, d]`."""
+        return Tokens(inputs.values, inputs.mask)
+
+    def baseline(self, inputs: ModalityInputs) -> Tensor:
+        """Return the uninformative input: every piece is the padding piece."""
+        blank = self.embed([self.pad]).to(inputs.values)
+        return torch.where(inputs.mask[..., None], blank, inputs.values)
+
+    def token_of(self, inputs: ModalityInputs) -> Tensor:
+        """Return which piece every element of the first row's values `[P, d]` belongs to."""
+        assert inputs.groups is not None
+        return inputs.groups[0][:, None].expand(inputs.values.shape[1:])
+
+    def _pieces(self, text: str) -> tuple[list[int], TokenAxis, tuple[str, ...]]:
+        found = self.tokenizer.encode(text[:MAX_CHARACTERS], add_special_tokens=False)
+        spans = [_trimmed(text, start, end) for start, end in found.offsets]
+        kept = [n for n, (start, end) in enumerate(spans) if end > start]
+        notes: tuple[str, ...] = ()
+        if len(kept) > self.limit or len(text) > MAX_CHARACTERS:
+            kept = kept[: self.limit]
+            notes = (f"text cut to its first {spans[kept[-1]][1]:,} of {len(text):,} characters ({len(kept)} pieces)",)
+        if not kept:  # white space or marks the tokenizer leaves out: one padding piece stands for the whole text
+            return [self.pad], TokenAxis("words", (text,), ((0.0, float(len(text))),)), ()
+        own = tuple((float(spans[n][0]), float(spans[n][1])) for n in kept)
+        labels = tuple(text[spans[n][0] : spans[n][1]] for n in kept)
+        return [found.ids[n] for n in kept], TokenAxis("words", labels, own), notes
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end

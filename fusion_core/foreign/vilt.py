@@ -1,0 +1,138 @@
+"""ViLT (Kim 2021): one stream over word pieces and patches of any shape of picture, read from its first piece."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fusion_core.asked import Asked
+from fusion_core.attention import Segments
+from fusion_core.encoders.text import read_tokenizer
+from fusion_core.errors import CallError
+from fusion_core.foreign.family import Family, Parts, family
+from fusion_core.foreign.folder import Folder
+from fusion_core.foreign.head import ROWS, ForeignHead, framed, packed
+from fusion_core.foreign.hearing import explicit_attention, hearing
+from fusion_core.foreign.pieces import PieceEncoder
+from fusion_core.foreign.shapes import ShapeEncoder
+from fusion_core.fusion.head import HeadOutput, TokenSpec
+from fusion_core.types import Tokens
+
+LONGEST_RATIO = 1333 / 800  # of the longer side to the shorter, as the family resizes
+
+
+class ViltHead(ForeignHead):
+    """`[start; pieces; end; class; patches]` through the transformer; the start piece, pooled, is the answer.
+
+    A token that is absent is no key. Answers to questions: the classifier's logits of the classes asked for; a match:
+    `[0, rank]`, 0 for both where one of the pair is absent. Nothing present gives zeros.
+    """
+
+    kernel = "explicit"
+
+    def __init__(self, specs: Mapping[str, TokenSpec], model: Any, pieces: PieceEncoder, kept: Tensor | None) -> None:
+        super().__init__(specs)
+        self.stream, self.kept = model.vilt, kept
+        self.out = model.rank_output if kept is None else model.classifier
+        self.readout = ("text_start",)
+        self.before, self.after = pieces.embed(pieces.before), pieces.embed(pieces.after)
+        self.classes = 2 if kept is None else len(kept)
+
+    def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
+        """Run rows through the stream, a few at a time when nobody differentiates."""
+        count = len(projected["text"].mask)
+        parts = torch.arange(count).split(count if torch.is_grad_enabled() else ROWS)
+        done = [self._some({m: t.rows(part) for m, t in projected.items()}) for part in parts]
+        logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
+        return HeadOutput(logits, {}, fused)
+
+    def _some(self, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
+        text, image = given["text"], given["image"]
+        words, taken = self._words(text)
+        patches, seen = self._patches(image)
+        x, there = torch.cat([words, patches], dim=1), torch.cat([taken, seen], dim=1)[:, None, None]
+        length = words.shape[1] - len(self.before) - len(self.after)
+        axis: Segments = (("text_start", len(self.before)), ("text", length), ("text_end", len(self.after)))
+        axis = (*axis, ("image_summary", 1), ("image", image.mask.shape[1]))
+        with hearing("stream", axis, axis, there):
+            for layer in self.stream.encoder.layer:
+                x = _layer(layer, x, there)
+        fused = self.stream.pooler(self.stream.layernorm(x))
+        logits = self.out(fused)
+        present = torch.stack([t.mask.any(dim=1) for t in (text, image)])
+        if self.kept is None:
+            match = torch.where(present.all(dim=0), logits[:, 0], 0.0)
+            return torch.stack([torch.zeros_like(match), match], dim=1), fused
+        return torch.where(present.any(dim=0)[:, None], logits[:, self.kept], 0.0), fused
+
+    def _words(self, text: Tokens) -> tuple[Tensor, Tensor]:
+        """Return word embeddings as the stream reads them, and which are there: none at all where text is absent."""
+        x, taken = framed(*packed(text), self.before, self.after)
+        words = self.stream.embeddings.text_embeddings(inputs_embeds=x)
+        # The start piece carries the answer: it stays where text is absent.
+        first = torch.arange(taken.shape[1]) < len(self.before)
+        taken = taken & (text.mask.any(dim=1)[:, None] | first)
+        return words + self.stream.embeddings.token_type_embeddings.weight[0], taken
+
+    def _patches(self, image: Tokens) -> tuple[Tensor, Tensor]:
+        """Return the class token and the patches, and which are there: none at all where the image is absent."""
+        own = self.stream.embeddings
+        first = (own.cls_token + own.position_embeddings[:, :1]).expand(len(image.values), -1, -1)
+        patches = torch.cat([first, image.values], dim=1) + own.token_type_embeddings.weight[1]
+        return patches, torch.cat([image.mask.any(dim=1, keepdim=True), image.mask], dim=1)
+
+
+def _layer(layer: Any, x: Tensor, there: Tensor) -> Tensor:
+    """One block of the family's, its own softmax written out so that it can be heard and edited."""
+    own = layer.attention.attention
+    normed = layer.layernorm_before(x)
+    q, k, v = (
+        linear(normed).unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
+        for linear in (own.query, own.key, own.value)
+    )
+    x = x + layer.attention.output.dense(explicit_attention(q, k, v, there))
+    return layer.output(layer.intermediate(layer.layernorm_after(x)), x)
+
+
+def build(model: Any, folder: Folder, asked: Asked) -> Parts:
+    """Put a ViLT together."""
+    own, config = model.vilt.embeddings, model.config
+    table = own.text_embeddings.word_embeddings
+    limit = int(config.max_position_embeddings)
+    pieces = PieceEncoder(folder.source, read_tokenizer(folder.path), table, limit, int(config.pad_token_id or 0))
+    side = int(config.image_size) // int(config.patch_size)
+    places = own.position_embeddings[:, 1:].transpose(1, 2).unflatten(2, (side, side))
+
+    def embed(pixels: Tensor) -> Tensor:
+        x = own.patch_embeddings(pixels)
+        placed = functional.interpolate(places, size=x.shape[2:], mode="bilinear", align_corners=True)
+        return (x + placed).flatten(2).transpose(1, 2)
+
+    shapes = ShapeEncoder(
+        folder.source,
+        folder.settings("preprocessor_config.json"),
+        *(int(config.patch_size), int(config.hidden_size), LONGEST_RATIO),
+        embed,
+    )
+    kept = None if asked.task else _kept(model, asked)
+    head = ViltHead({"text": pieces.spec, "image": shapes.spec}, model, pieces, kept)
+    return Parts({"text": pieces, "image": shapes}, head)
+
+
+def _kept(model: Any, asked: Asked) -> Tensor:
+    """Return which of the classifier's answers the labels are; raises CallError for one it does not have."""
+    known = {str(name): int(number) for number, name in model.config.id2label.items()}
+    unknown = [label for label in asked.labels if label not in known]
+    if unknown:
+        some = ", ".join(list(known)[:8])
+        raise CallError(f"this model's classifier has no answer {unknown[0]!r}; its {len(known):,} begin with {some}")
+    return torch.tensor([known[label] for label in asked.labels])
+
+
+CLASSES = {"labels": "ViltForQuestionAnswering", "match": "ViltForImageAndTextRetrieval"}
+
+family("vilt")(Family(CLASSES, "early", build))

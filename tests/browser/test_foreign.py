@@ -1,0 +1,49 @@
+"""A model of each way to fuse, as a team has it on disk, and a team's own: their panels in a real browser."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from fusion_core.words import say
+from tests.browser.conftest import Visit
+from tests.browser.serving import DASHBOARD, serving
+from tests.conftest import SAMPLES
+from tests.fusion_core.foreign.tiny import FAMILIES
+
+SHOWN = ("clip", "vilt", "blip")
+OWN = "tests.fusion_core.own_example:make"
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    folders = [FAMILIES[name](tmp_path_factory.mktemp("models") / name) for name in SHOWN]
+    named = [part for folder in folders for part in ("--model", str(folder))]
+    asked = ("--labels", "red,blue,a photo of the cat", "--records", str(SAMPLES / "scene_qa" / "test"))
+    with serving((*DASHBOARD, *named, "--model-object", OWN, *asked)) as address:
+        yield address
+
+
+@pytest.mark.parametrize("name", [*SHOWN, "concat_pooled"])
+def test_a_foreign_model_shows_its_panels_and_claims_no_accuracy(browser, foreign, name):
+    visit = Visit(browser, foreign)
+    model = OWN if name == "concat_pooled" else name
+    page = visit.open(f"/?screen=inspect&model={model}&record=sq-test-0001")
+    card = page.locator(f'[data-strategy="{name}"]')
+    expect(card).to_contain_text("accuracy not known: used as loaded")
+    expect(card).to_contain_text("parameters")
+    board = page.inner_text(".board")
+    assert "marginal donors" in board
+    assert "contributions add up to full minus base" in board
+    if name == "concat_pooled":
+        assert "This strategy fuses without attention between tokens" in board
+    else:
+        assert say(name) in board
+        assert "rollout" in board
+        assert "relevancy" in board
+    if name == "clip":
+        assert "attention written out, as gradients need it, gives the same answer" in board
+    visit.complete()
+    assert visit.complaints == []
+    visit.shot(f"foreign-{name}")
+    visit.context.close()
