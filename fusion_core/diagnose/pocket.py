@@ -88,7 +88,7 @@ def find_pocket(table: Table, values: np.ndarray, seed: int = 0, level: float = 
 def _chance(scan: Scan, values: np.ndarray, score: float, level: float, seed: int) -> float:
     """Return p; no more is dealt once it cannot get to the level, nor once it is clearly below."""
     random = np.random.default_rng(seed)
-    most, beaten = min(MOST_DEALS, int(np.ceil(2 / level))), 0
+    most, beaten = min(MOST_DEALS, int(np.ceil(5 / level))), 0
     dealt: list[float] = []
     while len(dealt) < most:
         dealt.append(scan.best(random.permutation(values)).score)

@@ -32,9 +32,9 @@ __all__ = [
 def findings(rows: Sequence[Row], reference: Reference, progress: Progress | None = None) -> list[Finding]:
     """Return what is wrong with many of the rows, each with its slice and days, the most severe first.
 
-    The scans for pockets, one for each cause, for wrong answers and for each signal of disagreement, share one level,
-    and each is told to `progress`. A mismatch that labels gave away is not told a
-    second time by the disagreement of its modalities.
+    Pockets are scanned for once for each cause, for wrong answers and for each signal of disagreement; `progress` is
+    told of each scan, and `scans` says how often there is one where there is none. A mismatch that
+    labels gave away is not told a second time by the disagreement of its modalities.
     """
     scans = Scans(rows, len(causes.causes_named(rows)) + 1 + len(names_of(reference)), progress)
     found = [finding for _, find in population.items() for finding in find(rows, reference, scans)]

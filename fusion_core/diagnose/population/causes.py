@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fusion_core.diagnose.population.pockets import Event, events, population
-from fusion_core.diagnose.population.scans import SIGNIFICANT, Scans
+from fusion_core.diagnose.population.scans import HALF, Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.rules import rule
@@ -21,8 +21,8 @@ def causes(rows: Sequence[Row], reference: Reference, scans: Scans) -> list[Find
     """Return findings of every cause: one for each of its pockets, else one where it is commoner than false alarms."""
     found, every = list[Finding](), range(len(rows))
     for modality, fault in (named := causes_named(rows)):
-        event = _event(rows, modality, fault, SIGNIFICANT / len(named))
-        found += events(event, scans.pockets(every, event.hits, len(named)))
+        event = _event(rows, modality, fault, HALF / len(named))
+        found += events(event, scans.pockets(every, event.hits, event.level))
     return found
 
 

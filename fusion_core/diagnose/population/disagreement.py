@@ -26,12 +26,12 @@ def disagreement(rows: Sequence[Row], reference: Reference, scans: Scans) -> lis
     Wrong answers are evidence too, as far as there are labels: both are scanned as one number.
     """
     told: list[tuple[Pocket, Finding]] = []
-    for name in (names := names_of(reference)):
+    for name in names_of(reference):
         at = [k for k, r in enumerate(rows) if r.fault in QUIET and name in r.signals]
         quiet = [rows[k] for k in at]
         values = np.array([r.signals[name] for r in quiet])
         scores = _normal_scores(values) + _errors(quiet)
-        places = [p for p in scans.pockets(at, scores, len(names)) if _higher(values, p.rows)]
+        places = [p for p in scans.pockets(at, scores, SIGNIFICANT) if _higher(values, p.rows)]
         limit = float(np.interp(HIGH, np.linspace(0, 1, 41), reference.spreads[name].quantiles))
         what = f"{odd_one(name).capitalize()}, each in domain,"
         event = Event("disagreement", "pair", "mismatched", quiet, values > limit, None, what, ADVICE)

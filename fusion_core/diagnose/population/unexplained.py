@@ -11,7 +11,7 @@ from scipy.stats import mannwhitneyu
 from fusion_core.diagnose.pocket import Pocket
 from fusion_core.diagnose.population.pockets import Event, events, population
 from fusion_core.diagnose.population.quiet import ADVICE, QUIET, names_of, odd_one
-from fusion_core.diagnose.population.scans import SIGNIFICANT, Scans
+from fusion_core.diagnose.population.scans import HALF, SIGNIFICANT, Scans
 from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.row import Row
 from fusion_core.types import Finding
@@ -25,7 +25,7 @@ def unexplained(rows: Sequence[Row], reference: Reference, scans: Scans) -> list
     at = [k for k, r in enumerate(rows) if r.correct is not None and r.fault in QUIET]
     quiet = [rows[k] for k in at]
     hits = np.array([not r.correct for r in quiet], np.bool_)
-    places = scans.pockets(at, hits)
+    places = scans.pockets(at, hits, HALF)
     event = Event("unexplained", "none", "none", quiet, hits, None, "Wrong answers without a cause of their own",
                   "Open the examples, and compare this slice with the others.")  # fmt: skip
     return [_named(found, rows, where, reference) for where, found in zip(places, events(event, places), strict=False)]
