@@ -87,8 +87,8 @@ def recommendation(found: Sequence[Change], costs: Mapping[str, StrategyCost] | 
         return f"{_counts(surely[0])}: {_test(surely[0])}{_cost(surely[0], costs)}."
     best = found[0]
     return (
-        f"No other strategy does significantly better than {say(best.strategy)} on these {best.records:,} records: the "
-        f"nearest, {_counts(best)} ({_test(best)})."
+        f"No other strategy does significantly better than {say(best.strategy)} on these {best.records:,} records. The "
+        f"nearest: {_counts(best)} ({_test(best)})."
     )
 
 
