@@ -30,6 +30,7 @@ LENGTHS = {"text": 5, "image": 9, "audio": 4}
 CLASSES = ("no", "maybe", "yes")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep what shares fitted models or a server on one worker: a file, all of `truth`, all of `browser`.
 
