@@ -19,7 +19,8 @@ from fusion_core.model import Background, Fitted, FusedModel
 from fusion_core.types import MODALITIES, Tokens
 
 ROOT = Path(__file__).resolve().parents[1]
-LONGEST = ("browser", "truth", "test_samples.py", "test_sweep.py")
+SECOND_HALF = "browser, sets"
+LONGEST = ("browser", "truth", SECOND_HALF, "tests/fusion_core/test_samples.py", "tests/fusion_core/test_sweep.py")
 SAMPLES = ROOT / "sample_data"
 SPECS = {
     "text": TokenSpec(12, "words", raw=6),
@@ -32,15 +33,18 @@ CLASSES = ("no", "maybe", "yes")
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Keep what shares fitted models or a server on one worker: a file, all of `truth`, all of `browser`.
-
-    What takes longest begins first.
-    """
-    items.sort(key=lambda item: next((k for k, name in enumerate(LONGEST) if name in item.path.parts), len(LONGEST)))
+    """Keep what shares fitted models or a server on one worker; what takes longest begins first."""
+    items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
     for item in items:
-        place = item.path.relative_to(ROOT).parts
-        whole = next((name for name in ("truth", "browser") if name in place), "/".join(place))
-        item.add_marker(pytest.mark.xdist_group(whole))
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
+def group(item) -> str:
+    """Return what shares a worker: all of `truth`, each half of `browser`, else a file."""
+    place = item.path.relative_to(ROOT).parts
+    if "browser" in place:
+        return SECOND_HALF if place[-1] in ("test_compare.py", "test_fit.py", "test_foreign.py") else "browser"
+    return "truth" if "truth" in place else "/".join(place)
 
 
 class SpecsOnly:
