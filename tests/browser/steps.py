@@ -88,8 +88,14 @@ def upload_set(visit, name: str, data: bytes) -> None:
     """Upload a record set."""
     dialog = open_upload(visit)
     dialog.get_by_role("tab", name="A record set").click()
-    drop(visit, "upload set", {"name": name, "mimeType": "application/octet-stream", "buffer": data})
-    dialog.get_by_role("button", name="Open this record set").click()
+    file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+    opens = dialog.get_by_role("button", name="Open this record set")
+    drop(visit, "upload set", file)
+    try:
+        opens.click(timeout=AGAIN)
+    except NothingCame:  # on busy cores a run that the board asked for may swallow the one that would enable it
+        drop(visit, "upload set", file)
+        opens.click()
 
 
 def shown_record(visit, id: str) -> None:

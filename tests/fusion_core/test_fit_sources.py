@@ -19,7 +19,7 @@ from fusion_core.log.runs import run_folder
 from fusion_core.log.schema import Logged, Run
 from fusion_core.reading.records import RecordSet
 from fusion_core.review import suspects
-from tests.fusion_core.test_fit import reviews
+from tests.fusion_core.test_fitting import reviews
 
 CLASSES = ("bad", "good")
 DAY = datetime(2026, 5, 1)
