@@ -14,7 +14,7 @@ from dashboard.compare_record import record_part
 from dashboard.compare_set import set_part
 from dashboard.options import Workplace
 from dashboard.record_picker import is_left, pick_record
-from dashboard.screens.opening import asked_place, asked_set, models
+from dashboard.screens.opening import asked_set, models, pick_model
 from dashboard.views.escape import markdown_safe
 from dashboard.views.labels import say
 from fusion_core.errors import FusionError
@@ -42,9 +42,7 @@ def render(inspect: Callable[[], None], triage: Callable[[], None]) -> None:
 def _screen(places: list[Workplace]) -> None:
     with st.container(key="compare bar"):
         first, second, third = st.columns([3, 3, 16], vertical_alignment="bottom")
-        names, start = [place.name for place in places], asked_place(places)
-        key = state.model_key()
-        place = places[first.selectbox("Model", range(len(names)), start, format_func=names.__getitem__, key=key)]
+        place = pick_model(places, first)
         loaded = session.model(str(place.model))
         with second:
             today = _pick_today(place, loaded)

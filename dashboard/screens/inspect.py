@@ -11,7 +11,7 @@ from dashboard.cause_panel import cause_line
 from dashboard.options import Workplace
 from dashboard.record_panel import record_panel, selection
 from dashboard.record_picker import is_left, pick_record
-from dashboard.screens.opening import asked_place, asked_set, models
+from dashboard.screens.opening import asked_set, models, pick_model
 from dashboard.screens.upload import offer_upload, show_left_out
 from dashboard.uploads import OpenSet
 from dashboard.views.escape import markdown_safe
@@ -36,9 +36,7 @@ def render(triage: Callable[[], None]) -> None:
 def _screen(places: list[Workplace]) -> None:
     with st.container(key="bar"):
         first, second, third = st.columns([3, 16, 3], vertical_alignment="bottom")
-        names, start = [place.name for place in places], asked_place(places)
-        key = state.model_key()
-        place = places[first.selectbox("Model", range(len(names)), start, format_func=names.__getitem__, key=key)]
+        place = pick_model(places, first)
         loaded = session.model(str(place.model))
         with third:
             offer_upload(loaded)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import log_session, session, state
 from dashboard.options import Workplace
@@ -29,6 +30,13 @@ def asked_place(places: list[Workplace]) -> int:
     if asked and asked not in names:
         st.warning(markdown_safe(no_such_model(asked)), icon=":material/lock:")
     return names.index(asked) if asked in names else 0
+
+
+def pick_model(places: list[Workplace], beside: DeltaGenerator) -> Workplace:
+    """Place the model picker, which begins at the address, and return the model that is picked."""
+    names, key = [place.name for place in places], state.model_key()
+    at = beside.selectbox("Model", range(len(names)), asked_place(places), format_func=names.__getitem__, key=key)
+    return places[at]
 
 
 def asked_set(place: Workplace) -> tuple[OpenSet | None, dict[str, str]]:

@@ -152,19 +152,26 @@ def read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         raise ModelError(f"{folder.name} has no config.json")
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ModelError(f"config.json of {folder.name} is over {MAX_CONFIG_BYTES:,} bytes", "model_refused")
-    try:
-        config = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"config.json of {folder.name} is not JSON") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"config.json of {folder.name} is not an object")
+    config = read_settings(path)
     named = [key for key in REFUSED_KEYS if key in all_keys(config)]
     if named or any(folder.glob("*.py")):
         reason = f"its config names {named[0]}" if named else "it holds Python files"
         raise ModelError(f"{folder.name} is refused: {reason}, and code from a model is never run", "model_refused")
     return config
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a JSON object of a model folder; raises ModelError when it is too large, or none."""
+    named = f"{path.name} of {path.parent.name}"
+    if path.stat().st_size > MAX_CONFIG_BYTES:
+        raise ModelError(f"{named} is over {MAX_CONFIG_BYTES:,} bytes", "model_refused")
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{named} is not JSON") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{named} is not an object")
+    return found
 
 
 def all_keys(value: Any, depth: int = 0) -> set[str]:

@@ -13,13 +13,13 @@ import transformers
 
 from fusion_core.encoders import EncoderSource
 from fusion_core.encoders.source import (
-    MAX_CONFIG_BYTES,
     REFUSED_KEYS,
     all_keys,
     hash_settings,
     load_frozen,
     other_kind,
     read_config,
+    read_settings,
     require_safetensors,
     verify,
 )
@@ -57,7 +57,7 @@ class Folder:
 
     def settings(self, name: str) -> dict[str, Any]:
         """Return one of the small JSON files; empty without it."""
-        return _object(self.path / name) if (self.path / name).is_file() else {}
+        return read_settings(self.path / name) if (self.path / name).is_file() else {}
 
     def load(self, class_name: str) -> Any:
         """Return the frozen model of a named class, its attention heard by our tapes.
@@ -113,20 +113,8 @@ def _inside(path: Path) -> None:
                              "model_refused")  # fmt: skip
 
 
-def _object(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ModelError(f"{path.name} is over {MAX_CONFIG_BYTES:,} bytes", "model_refused")
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} is not JSON") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path.name} is not an object")
-    return found
-
-
 def _harmless(path: Path, name: str) -> None:
-    found = _object(path / name)
+    found = read_settings(path / name)
     named = [key for key in REFUSED_HERE if key in all_keys(found)]
     if named:
         raise ModelError(f"{path.name} is refused: {name} names {named[0]}, and code from a model is never run",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from fusion_core.fusion.head import Clean, Head, HeadSettings, TokenSpec
+from fusion_core.fusion.head import Clean, Head, HeadOutput, HeadSettings, TokenSpec
 from fusion_core.types import MODALITIES, Tokens
 
 #: Rows that go through a transformer at once when nobody differentiates.
@@ -54,6 +54,17 @@ class ForeignHead(Head):
             others = {o: t.each(lambda v: v, t.mask & (o == m)) for o, t in projected.items()}
             found[m] = self.combine(others).logits
         return found
+
+
+def fused_in_parts(
+    some: Callable[[Mapping[str, Tokens]], tuple[Tensor, Tensor]], projected: Mapping[str, Tokens]
+) -> HeadOutput:
+    """Run rows through a transformer, a few at a time when nobody differentiates; `some` gives logits and fused."""
+    count = len(next(iter(projected.values())).mask)
+    parts = torch.arange(count).split(count if torch.is_grad_enabled() else ROWS)
+    done = [some({m: t.rows(part) for m, t in projected.items()}) for part in parts]
+    logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
+    return HeadOutput(logits, {}, fused)
 
 
 def packed(tokens: Tokens) -> tuple[Tensor, Tensor]:

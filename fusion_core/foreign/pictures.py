@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fusion_core.encoders import EncoderSource
 from fusion_core.errors import ModelError
+from fusion_core.foreign.normalising import Normalising
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.pictures import Picture
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
@@ -39,20 +40,15 @@ class PatchEncoder:
         self.grid = (side // patch, side // patch)
         self.patch = patch
         self.spec = TokenSpec(width, "patches", self.grid)
+        self.normalising = Normalising.read(settings, source.name)
         try:
-            self.mean = np.array([float(v) for v in settings.get("image_mean", (0.5,) * 3)], np.float32)
-            self.scale = np.array([float(v) for v in settings.get("image_std", (0.5,) * 3)], np.float32)
-            self.rescale = float(settings.get("rescale_factor", 1 / 255))
-            self.resample = Image.Resampling(int(settings.get("resample", 3)))
             self.shortest, crop = _sides(settings, side)
         except (TypeError, ValueError, KeyError) as error:
             raise ModelError(f"preprocessor_config.json of {source.name} cannot be read") from error
-        if self.mean.shape != (3,) or self.scale.shape != (3,) or float(self.scale.min()) <= 0:
-            raise ModelError(f"preprocessor_config.json of {source.name} needs three means and three positive scales")
         if crop != side or (self.shortest is not None and self.shortest < side):
             raise ModelError(f"preprocessor_config.json of {source.name} gives {crop} px; the model reads {side} px")
         self.preprocessing: dict[str, Any] = {
-            "size": side, "crop": self.shortest is not None, "mean": self.mean.tolist(), "scale": self.scale.tolist(),
+            "size": side, "crop": self.shortest is not None, **self.normalising.said,
         }  # fmt: skip
 
     def prepare(self, pictures: Sequence[Picture | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
@@ -66,8 +62,7 @@ class PatchEncoder:
                 notes.append(())
                 continue
             pixels, box, note = self._fitted(picture.pixels)
-            scaled = (pixels.astype(np.float32) * self.rescale - self.mean) / self.scale
-            values[row] = torch.from_numpy(scaled).permute(2, 0, 1)
+            values[row] = self.normalising.tensor(pixels)
             axes.append(self._axis(box))
             notes.append(note)
         return ModalityInputs(values, torch.tensor([[p is not None] for p in pictures]), tuple(axes)), notes
@@ -95,17 +90,17 @@ class PatchEncoder:
         if self.shortest is None:
             squeezed = max(width, height) / min(width, height) > 1.5
             note = (f"image squeezed to a square ({width} x {height} px)",) if squeezed else ()
-            shown = image.resize((self.side, self.side), self.resample)
+            shown = image.resize((self.side, self.side), self.normalising.resample)
             return np.asarray(shown), (0.0, 0.0, float(width), float(height)), note
         per = min(width, height) / self.shortest  # picture pixels per resized pixel
         if max(width, height) / min(width, height) > LONGEST_RATIO:
             wide, high = self.side * per, self.side * per
             box = ((width - wide) / 2, (height - high) / 2, (width + wide) / 2, (height + high) / 2)
-            shown = image.resize((self.side, self.side), self.resample, box=box)
+            shown = image.resize((self.side, self.side), self.normalising.resample, box=box)
             return np.asarray(shown), box, _cropped(box, width, height)
         new = (int(self.shortest * width / min(width, height)), int(self.shortest * height / min(width, height)))
         left, top = (new[0] - self.side) // 2, (new[1] - self.side) // 2
-        shown = image.resize(new, self.resample).crop((left, top, left + self.side, top + self.side))
+        shown = image.resize(new, self.normalising.resample).crop((left, top, left + self.side, top + self.side))
         x, y = width / new[0], height / new[1]
         box = (left * x, top * y, (left + self.side) * x, (top + self.side) * y)
         return np.asarray(shown), box, _cropped(box, width, height)

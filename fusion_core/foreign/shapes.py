@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from fusion_core.encoders import EncoderSource
 from fusion_core.errors import ModelError
+from fusion_core.foreign.normalising import Normalising
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.pictures import Picture
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
@@ -38,19 +39,16 @@ class ShapeEncoder:
     ) -> None:
         self.source, self.patch, self.longest, self.embed = source, patch, longest, embed
         self.spec = TokenSpec(width, "patches")
+        self.normalising = Normalising.read(settings, source.name)
         try:
-            self.mean = np.array([float(v) for v in settings.get("image_mean", (0.5,) * 3)], np.float32)
-            self.scale = np.array([float(v) for v in settings.get("image_std", (0.5,) * 3)], np.float32)
-            self.rescale = float(settings.get("rescale_factor", 1 / 255))
-            self.resample = Image.Resampling(int(settings.get("resample", 3)))
             size = settings.get("size", 384)
             self.shortest = int(size["shortest_edge"] if isinstance(size, dict) else size)
         except (TypeError, ValueError, KeyError) as error:
             raise ModelError(f"preprocessor_config.json of {source.name} cannot be read") from error
-        if self.mean.shape != (3,) or self.scale.shape != (3,) or not patch <= self.shortest <= 2_048:
+        if not patch <= self.shortest <= 2_048:
             raise ModelError(f"preprocessor_config.json of {source.name} is out of range")
         self.preprocessing: dict[str, Any] = {
-            "shortest": self.shortest, "mean": self.mean.tolist(), "scale": self.scale.tolist(),
+            "shortest": self.shortest, **self.normalising.said,
         }  # fmt: skip
 
     def prepare(self, pictures: Sequence[Picture | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
@@ -104,8 +102,9 @@ class ShapeEncoder:
     def _fitted(self, pixels: np.ndarray) -> tuple[Tensor, TokenAxis, tuple[str, ...]]:
         height, width = pixels.shape[:2]
         high, wide = self._size(height, width)
-        resized = np.asarray(Image.fromarray(pixels).resize((wide, high), self.resample), np.float32)
-        scaled = torch.from_numpy((resized * self.rescale - self.mean) / self.scale).permute(2, 0, 1)
+        scaled = self.normalising.tensor(
+            np.asarray(Image.fromarray(pixels).resize((wide, high), self.normalising.resample))
+        )
         rows, columns = high // self.patch, wide // self.patch
         spans = tuple(
             (c * width / columns, r * height / rows, (c + 1) * width / columns, (r + 1) * height / rows)

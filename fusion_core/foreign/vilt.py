@@ -15,7 +15,7 @@ from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import CallError
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.head import ROWS, ForeignHead, framed, packed
+from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed
 from fusion_core.foreign.hearing import explicit_attention, hearing
 from fusion_core.foreign.pieces import PieceEncoder
 from fusion_core.foreign.shapes import ShapeEncoder
@@ -44,11 +44,7 @@ class ViltHead(ForeignHead):
 
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Run rows through the stream, a few at a time when nobody differentiates."""
-        count = len(projected["text"].mask)
-        parts = torch.arange(count).split(count if torch.is_grad_enabled() else ROWS)
-        done = [self._some({m: t.rows(part) for m, t in projected.items()}) for part in parts]
-        logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
-        return HeadOutput(logits, {}, fused)
+        return fused_in_parts(self._some, projected)
 
     def _some(self, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
         text, image = given["text"], given["image"]
