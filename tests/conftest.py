@@ -39,6 +39,11 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name bytes by their argument: a zip holds the time it was made, and workers must name the tests alike."""
+    return argname if isinstance(val, bytes) else None
+
+
 def group(item) -> str:
     """Return what shares a worker: all of `truth`, each half of `browser`, else a file."""
     place = item.path.relative_to(ROOT).parts

@@ -502,8 +502,6 @@ def test_a_long_record_set_comes_whole_and_in_order():
         (b"name\nx\n", "columns.csv"),
         (b"x", "a.pkl"),
     ],
-    # A zip holds the time it was made: workers that begin seconds apart would not name the tests alike.
-    ids=lambda part: part if isinstance(part, str) else "",
 )
 def test_a_record_set_that_cannot_be_read_is_the_same_error_and_leaves_nothing(data, name, scratch):
     assert refusal(bounded.read_bytes, data, name) == refusal(records.read_bytes, data, name)
