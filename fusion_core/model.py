@@ -180,13 +180,18 @@ def pool_rows(parts: Sequence[Mapping[str, Tokens]]) -> dict[str, Tokens]:
     pooled = {}
     for m in parts[0]:
         longest = max(part[m].values.shape[1] for part in parts)
-        raws = [raw for part in parts if (raw := part[m].raw) is not None]
         pooled[m] = Tokens(
             torch.cat([_lengthen(part[m].values, longest) for part in parts]),
             torch.cat([_lengthen(part[m].mask[..., None], longest)[..., 0] for part in parts]),
-            torch.cat([_lengthen(raw, longest) for raw in raws]) if len(raws) == len(parts) else None,
+            _stacked([part[m].raw for part in parts], longest),
+            _stacked([part[m].positions for part in parts], longest),
         )
     return pooled
+
+
+def _stacked(parts: Sequence[Tensor | None], length: int) -> Tensor | None:
+    there = [_lengthen(part, length) for part in parts if part is not None]
+    return torch.cat(there) if len(there) == len(parts) else None
 
 
 def _lengthen(values: Tensor, length: int) -> Tensor:

@@ -103,7 +103,7 @@ def at_input(
 
 
 def _expand(tokens: Tokens, batch: int) -> Tokens:
-    return tokens.each(lambda features: features.expand(batch, -1, -1), tokens.mask.expand(batch, -1))
+    return tokens.shaped(lambda features: features.expand(batch, -1, -1), tokens.mask.expand(batch, -1))
 
 
 def _with_values(part: ModalityInputs, values: Tensor) -> ModalityInputs:

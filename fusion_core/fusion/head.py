@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,16 @@ from fusion_core.types import MODALITIES, AxisKind, Level, Tokens
 
 @dataclass(frozen=True)
 class TokenSpec:
-    """What a head must know of a modality's tokens: width, kind of axis, grid of patches, low-level width (0: none)."""
+    """What a head must know of a modality's tokens: width, kind of axis, grid of patches, low-level width (0: none).
+
+    places: numbers of a token's position (0: its order says where it stands).
+    """
 
     width: int
     kind: AxisKind
     grid: tuple[int, int] | None = None
     raw: int = 0
+    places: int = 0
 
     def width_at(self, level: Level) -> int:
         """Return the width of the features of a level."""
@@ -67,7 +71,7 @@ class Clean(nn.Module):
 
     def forward(self, tokens: Tokens) -> Tokens:
         """Return the same tokens, `[B, T, D]`."""
-        return Tokens(torch.where(tokens.mask[..., None], tokens.values, 0.0), tokens.mask)
+        return replace(tokens, values=torch.where(tokens.mask[..., None], tokens.values, 0.0), raw=None)
 
 
 class Front(nn.Module):
