@@ -32,8 +32,10 @@ def open_fused(
         return load_object(asked.object, records)
     if is_foreign(path):
         return load_foreign(path, asked, records)
-    if asked.labels or asked.task:
-        raise CallError(f"{path.name} answers the classes it was fitted on; --labels and --task are for other models")
+    if asked.labels or asked.task or asked.prompt:
+        raise CallError(
+            f"{path.name} answers the classes it was fitted on; --labels, --task and --prompt are for other models"
+        )
     return load(path, roots)
 
 
@@ -47,7 +49,7 @@ def mark_model(path: Path, asked: Asked | None = None) -> str:
         return hashlib.sha256(asked.object.encode()).hexdigest()
     if is_foreign(path):
         digest = hashlib.sha256(f"{hash_file(path / 'model.safetensors')} {hash_settings(path, '')}".encode())
-        digest.update(repr((asked.labels, asked.task)).encode())
+        digest.update(repr((asked.labels, asked.task, asked.prompt)).encode())
         return digest.hexdigest()
     if not (path / "model.json").is_file():
         raise ModelError(

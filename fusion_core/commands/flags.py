@@ -41,6 +41,7 @@ def named_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
                        help="your own model; runs your code")  # fmt: skip
     parser.add_argument("--labels", default="", metavar="A,B,C", help="classes a foreign model chooses among")
     parser.add_argument("--task", default="", choices=("match",), help="what else a foreign model is asked")
+    parser.add_argument("--prompt", default="", metavar="TEXT", help="what a decoder is told behind a record's text")
 
 
 class _OwnObject(argparse.Action):
@@ -119,7 +120,7 @@ def asked_of(given: argparse.Namespace) -> Any:
     """Return what a foreign model is asked."""
     from fusion_core.asked import Asked, labels_of
 
-    return Asked(labels_of(given.labels), given.task, given.model_object)
+    return Asked(labels_of(given.labels), given.task, given.model_object, given.prompt)
 
 
 def open_model(given: argparse.Namespace) -> Any:

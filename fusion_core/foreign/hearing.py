@@ -49,11 +49,11 @@ def hearing(name: str, query: Segments, key: Segments, allowed: Tensor, layer: i
         _site.reset(token)
 
 
-def hear(site: Site, weights: Tensor) -> Tensor:
-    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe."""
+def hear(site: Site, weights: Tensor, within: Tensor | None = None) -> Tensor:
+    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe; within: what each query may read."""
     probe = Probe(site.name, site.layers)
     site.layers += 1
-    return probe(weights, site.allowed, site.query, site.key)
+    return probe(weights, site.allowed, site.query, site.key, within=within)
 
 
 def heard_attention(
@@ -78,7 +78,8 @@ def heard_attention(
     if tape is None or site is None:
         assert fused is not None
         return fused, None
-    passed = hear(site, _weights(query, key, attention_mask, scaling, causal))
+    within = _within(query, key, attention_mask, causal)
+    passed = hear(site, _weights(query, key, attention_mask, scaling, causal), within)
     if fused is not None:
         return fused, passed
     return (passed @ value).transpose(1, 2).contiguous(), passed
@@ -94,6 +95,13 @@ def explicit_attention(query: Tensor, key: Tensor, value: Tensor, there: Tensor)
     if open_tape() is not None and site is not None:
         weights = hear(site, weights)
     return (weights @ value).transpose(1, 2).flatten(2)
+
+
+def _within(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
+    """Return which keys each query may read, `bool [B or 1, 1, T_q, T_k]`; None for all."""
+    if mask is not None:
+        return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min
+    return torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()[None, None] if causal else None
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None, causal: bool) -> Tensor:
