@@ -66,6 +66,8 @@ def trace_prepared(
     started = time.perf_counter()
     with torch.no_grad(), capture() as tape:
         logits = model.fuse(tokens, strategy)
+    with torch.no_grad():
+        free_answer = model.head(strategy).free_answer(tokens)
     if not bool(torch.isfinite(logits).all()):
         raise RecordError(f"{strategy} answered with NaN or infinity", "nonfinite_output", record.id)
     prediction = Prediction(logits[0].double().softmax(0).numpy(), model.classes, record.label)
@@ -114,6 +116,7 @@ def trace_prepared(
         notes=inputs.notes[0],
         cost=Cost(forwards, time.perf_counter() - started),
         scores=scores,
+        free_answer=free_answer,
     )
 
 

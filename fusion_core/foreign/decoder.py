@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from transformers import DynamicCache
 
 from fusion_core.attention import Segments
 from fusion_core.foreign.head import ROWS, ForeignHead
@@ -117,17 +119,17 @@ class DecoderHead(ForeignHead):
         given = {m: t.rows(torch.tensor([0])) for m, t in self.project(tokens).items()}
         x, there = self.sequence(given)
         positions, following = self.positions(there, given)
+        read = _Memory(self.language)
+        mask = self.visible(there) | torch.eye(there.shape[1], dtype=torch.bool)
+        state = read(x, mask[:, None], positions)
         written: list[int] = []
-        while len(written) < FREE_PIECES:
-            steps = torch.arange(len(written))
-            more = self.embedded(torch.tensor(written, dtype=torch.long))[None]
-            order = torch.ones(len(written), len(written), dtype=torch.bool).tril()
-            places = _behind(positions, following, steps)
-            found = self._read(torch.cat([x, more], dim=1), there, places, order, given)
-            piece = int(self.out(found[0, -1]).argmax())
-            if piece in self.stops:
-                break
+        while (piece := int(self.out(state[0, -1]).argmax())) not in self.stops:
             written.append(piece)
+            if len(written) == FREE_PIECES:
+                break
+            seen = torch.cat([there, there.new_ones(1, len(written))], dim=1)
+            step = (following[:, None] + len(written) - 1).expand(*positions.shape[:-1], 1)
+            state = read(self.embedded(torch.tensor([piece]))[None], seen[:, None, None], step)
         return str(self.tokenizer.decode(written, skip_special_tokens=True)).strip()
 
     def positions(self, there: Tensor, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
@@ -197,6 +199,24 @@ class DecoderHead(ForeignHead):
         count, spec = len(beside.mask), self.specs[modality]
         places = torch.zeros(count, 1, spec.places, dtype=torch.int32) if spec.places else None
         return Tokens(beside.values.new_zeros(count, 1, spec.width), beside.mask.new_zeros(count, 1), None, places)
+
+
+class _Memory:
+    """A language model that keeps what it read: each call reads on behind the last."""
+
+    def __init__(self, language: Any) -> None:
+        self.language, self.cache = language, DynamicCache(config=language.config)
+        # Transformers before 5.24 call it by another name.
+        known = inspect.signature(language.forward).parameters
+        self.name = "cache" if "cache" in known else "past_key_values"
+
+    def __call__(self, x: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+        """Return the last states of `x [1, A, H]`; mask: what each of them reads of all so far, `[1, 1, A, N]`."""
+        told = self.language(
+            inputs_embeds=x, attention_mask=mask, position_ids=positions, use_cache=True, **{self.name: self.cache}
+        )
+        states: Tensor = told.last_hidden_state
+        return states
 
 
 def _behind(positions: Tensor, following: Tensor, steps: Tensor) -> Tensor:

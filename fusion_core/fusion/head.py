@@ -151,6 +151,10 @@ class Head(nn.Module):
         """Fuse `tokens[m] [B, T_m, D_m]` of every modality the head was built for."""
         return self.combine(self.project(tokens))
 
+    def free_answer(self, tokens: Mapping[str, Tokens]) -> str | None:
+        """Return what the model writes by itself of one record; None for all that only weigh the classes."""
+        return None
+
     def project(self, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
         """Bring each modality into the head's space, `[B, T_m, D]`, in the head's own order of modalities."""
         for m in self.modalities:

@@ -275,6 +275,7 @@ class Trace:
 
     target: the class the checks speak of. ledgers: one per class. attributions: of the target, and of other classes
     where they were asked for. scores: what attention gives per token, of the target where it is class-specific.
+    free_answer: what a decoder writes by itself, beside the classes it was asked to weigh; None for all others.
     """
 
     record: Record
@@ -290,6 +291,7 @@ class Trace:
     notes: tuple[str, ...]
     cost: Cost
     scores: tuple[AttentionScores, ...] = ()
+    free_answer: str | None = None
 
     @property
     def ledger(self) -> Ledger:

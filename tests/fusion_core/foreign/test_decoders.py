@@ -15,6 +15,8 @@ from fusion_core.encoders.stack import decode
 from fusion_core.errors import CallError
 from fusion_core.foreign import load_foreign
 from fusion_core.foreign.decoder import candidates
+from fusion_core.lines import trace_line
+from fusion_core.trace import trace_record
 from fusion_core.types import Record
 from tests.fusion_core.foreign.conftest import LABELS, MATCH
 
@@ -92,7 +94,11 @@ def test_the_free_answer_is_what_greedy_generation_writes(llava, opened, records
     with torch.no_grad():
         told = own.generate(input_ids=ids, pixel_values=pixels(folder, record), max_new_tokens=24, do_sample=False)
     wanted = tokenizer.decode(told[0, ids.shape[1] :].tolist(), skip_special_tokens=True).strip()
-    assert model.head("llava").free_answer(tokens) == wanted
+    with torch.no_grad():
+        assert model.head("llava").free_answer(tokens) == wanted
+    (trace,) = trace_record(model, record, model.strategies)
+    assert trace.free_answer == wanted
+    assert trace_line(trace, False)["free_answer"] == wanted
 
 
 def test_answers_side_by_side_read_their_own_pieces_only():
