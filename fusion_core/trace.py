@@ -74,7 +74,7 @@ def trace_prepared(
     target = question.target or prediction.top
     table = measure(model, tokens, strategy, question.policy, question.seed)
     scale = model.logit_range(strategy)
-    maps = attention_maps(tape, inputs.axes(0))
+    maps = attention_maps(tape, inputs.axes(0), model.head(strategy).readout)
     attends = any(m.kind == "attention" for m in maps)
     attributions = tuple(
         found

@@ -10,6 +10,7 @@ import transformers
 from tokenizers import Tokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from dashboard.views.maps import unit_of
 from fusion_core.asked import Asked
 from fusion_core.encoders.stack import decode
 from fusion_core.errors import CallError
@@ -118,3 +119,11 @@ def test_a_long_text_is_cut_and_a_long_label_is_refused(folders, opened, records
     with pytest.raises(CallError, match="word pieces"):
         load_foreign(folders("llava"), Asked(labels=("red", "q" * 90)))
     assert len(load_foreign(folders("llava"), MATCH).classes) == 2
+
+
+def test_the_map_on_the_whole_is_the_row_where_the_answer_begins(opened, records):
+    (trace,) = trace_record(opened("llava"), records("llava")[0], ("llava",))
+    assert {a.query for a in trace.attention if a.summary} == {"answer_start"}
+    rows = [a for a in trace.attention if a.summary and a.layer == 1]
+    assert sum(a.weights.sum(axis=-1) for a in rows) == pytest.approx(1.0, abs=1e-5)
+    assert unit_of(trace.axes["text"]) == "word piece"
