@@ -81,7 +81,8 @@ class Background:
 class FusedModel:
     """`prepare`, `encode` and `fuse` over strategies that share one set of tokens.
 
-    background: the donors, or what draws them when they are first asked for (raising CallError where it cannot).
+    background: the donors, or what draws them when they are first asked for (raising CallError where it cannot). mark:
+    a hash of all that decides the answers of a model that is no bundle of ours, but for the records it is opened with.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class FusedModel:
         background: Background | Callable[[], Background],
         default_strategy: str,
         facts: FitFacts | None = None,
+        mark: str = "",
     ) -> None:
         self.name, self.classes, self.stack = name, tuple(classes), stack
         self.heads, self.fitted, self._background = dict(heads), dict(fitted), background
+        self.mark = mark
         self.facts = facts  # what it was fitted on, where the bundle says so
         self.modalities = stack.modalities
         self.strategies = tuple(heads)
