@@ -89,6 +89,8 @@ class PieceEncoder:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    return start, end
+    """Return where a piece stands without the white space before it; a piece of nothing else keeps it: it is read."""
+    first = start
+    while first < end and text[first].isspace():
+        first += 1
+    return (first if first < end else start), end
