@@ -113,7 +113,7 @@ def test_a_token_that_is_masked_out_leaves_the_sequence(opened, records, name):
         mask = tokens.mask.clone()
         mask[0, 1] = False
         got = states(head, m, Tokens(tokens.values, mask)).values
-        noise = torch.where(mask[..., None], tokens.values, 7.0)
+        noise = torch.where(mask[..., None], tokens.values, torch.nan)
         assert torch.equal(states(head, m, Tokens(noise, mask)).values, got)
         assert not torch.allclose(got[0, 2:], states(head, m, tokens).values[0, 2:], atol=1e-4)
         if m != "image":

@@ -20,4 +20,7 @@ def altclip(folder, side: int = 32, patch: int = 8):
         vision_config=layers | {"image_size": side, "patch_size": patch, "initializer_range": 0.3}, projection_dim=8,
     )  # fmt: skip
     size = {"size": {"shortest_edge": side}, "crop_size": {"height": side, "width": side}, "do_center_crop": True}
-    return keep(transformers.AltCLIPModel(config), folder, tokenizer, size)
+    model = transformers.AltCLIPModel(config)
+    for weights in model.text_model.pre_LN.parameters():  # fresh, it changes nothing that a layer has normed already
+        torch.nn.init.normal_(weights, 0.5, 0.5)
+    return keep(model, folder, tokenizer, size)
