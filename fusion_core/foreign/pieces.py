@@ -89,8 +89,7 @@ class PieceEncoder:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return where a piece stands without the white space before it; a piece of nothing else keeps it: it is read."""
-    first = start
-    while first < end and text[first].isspace():
-        first += 1
-    return (first if first < end else start), end
+    """Return what of a span lies inside the text, without the white space before it unless it is nothing else."""
+    start, end = max(0, start), min(len(text), end)
+    letters = next((n for n in range(start, end) if not text[n].isspace()), start)
+    return letters, end

@@ -190,7 +190,7 @@ def test_doctor_says_what_the_family_can_and_cannot(opened, folders, name, asked
     assert all(said[f"{what}: {name}"]["supported"] for what in ("attention", "absent", "cost"))
     assert said["ledger: marginal"]["supported"]
     assert (f"attention of audio: {name}" in said) == (name == "clap")
-    assert (f"parity: {name}" in said) == (family[name].fusion == "late")
+    assert (f"parity: {name}" in said) == (opened(name, asked).head(name).kernel == "fused")
     alone = {line["name"]: line for line in capabilities(load_foreign(folders(name, asked.task or "labels"), asked))}
     assert not alone["ledger: marginal"]["supported"]
     assert "--records" in alone["ledger: marginal"]["reason"]

@@ -13,6 +13,6 @@ from tests.fusion_core.foreign.tiny.vilt import vilt
 #: Families whose tasks have classes of their own.
 BY_TASK = {"vilt": vilt, "blip": blip}
 FAMILIES = {"vilt": vilt, "blip": blip, "clip": clip, "siglip": siglip, "clap": clap}
-FAMILIES |= {"altclip": altclip, "siglip2": siglip2}
 #: Sample sets that are not scene_qa.
 SETS = {"clap": "feedback"}
+FAMILIES |= {"altclip": altclip, "siglip2": siglip2}
