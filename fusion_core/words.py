@@ -18,7 +18,9 @@ LABELS = {
     "bottleneck": "bottleneck",
     "cross_attention": "cross-attention",
     "clip": "CLIP",
+    "altclip": "AltCLIP",
     "siglip": "SigLIP",
+    "siglip2": "SigLIP2",
     "clap": "CLAP",
     "vilt": "ViLT",
     "blip": "BLIP",
@@ -80,7 +82,9 @@ UNHEARD = "This strategy fuses without attention between tokens. Its ledger and 
 
 LEVELS = {
     "clip": "two towers, fused by their similarity",
+    "altclip": "two towers, fused by their similarity",
     "siglip": "two towers, fused by their similarity",
+    "siglip2": "two towers, fused by their similarity",
     "clap": "two towers, fused by their similarity; attention is heard in the text tower only",
     "vilt": "a single stream over word pieces and patches",
     "blip": "text that cross-attends to the picture",

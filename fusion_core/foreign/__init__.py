@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fusion_core.foreign import altclip as altclip
 from fusion_core.foreign import blip as blip
 from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
 from fusion_core.foreign import llava as llava
 from fusion_core.foreign import siglip as siglip
+from fusion_core.foreign import siglip2 as siglip2
 from fusion_core.foreign import vilt as vilt
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import is_foreign

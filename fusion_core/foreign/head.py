@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from fusion_core.errors import CallError
 from fusion_core.fusion.head import Clean, Head, HeadOutput, HeadSettings, TokenSpec
 from fusion_core.types import MODALITIES, Tokens
 
@@ -47,6 +48,18 @@ class ForeignHead(Head):
                 weights.copy_(weights.flatten()[torch.randperm(weights.numel())].view_as(weights))
         return found
 
+    def states(self, modality: str, tokens: Tokens) -> Tokens:
+        """Return the last hidden states of one modality read alone, so that a bundle can be fitted on them.
+
+        tokens: `[B, T, D]` as the modality's encoder gives them. Returns `[B, T, D']` at those same tokens, with the
+        same mask, zeros where masked, before pooling and projection. Raises CallError where a model cannot be read so.
+        """
+        raise CallError(f"{modality} of this model cannot be read one modality at a time")
+
+    def states_width(self, modality: str) -> int:
+        """Return the width D' of `states`; raises CallError where there are none."""
+        raise CallError(f"{modality} of this model cannot be read one modality at a time")
+
     def speak_alone(self, projected: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """Return what the model says when every other modality is absent, `[B, C]` per modality."""
         found = {}
@@ -76,6 +89,13 @@ def packed(tokens: Tokens) -> tuple[Tensor, Tensor]:
     return values, tokens.mask.gather(1, order)
 
 
+def unpacked(values: Tensor, mask: Tensor) -> Tensor:
+    """Bring packed rows `[B, L, D]` back to where `mask [B, T]` has its tokens, zeros elsewhere: `[B, T, D]`."""
+    place = (mask.cumsum(dim=1) - 1).clamp(0, values.shape[1] - 1)
+    found = values.gather(1, place[..., None].expand(-1, -1, values.shape[-1]))
+    return torch.where(mask[..., None], found, 0.0)
+
+
 def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
     """Put special pieces around packed rows: `before [P, D]`, then each row's own tokens, then `after [S, D]`.
 
@@ -92,7 +112,7 @@ def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple
     return x, taken
 
 
-def in_parts(run: nn.Module, tokens: Tokens) -> Tensor:
+def in_parts(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tensor:
     """Run a tower over rows, a few at a time when nobody differentiates: `[B, ...]`."""
     if torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS):
         return run(tokens)

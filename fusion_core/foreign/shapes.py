@@ -1,9 +1,9 @@
-"""Pictures that keep their shape: the shorter side to one length, both sides whole patches, the grid each its own."""
+"""Pictures that keep their shape: resized by the family's own rule to whole patches, the grid each its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,40 @@ from fusion_core.foreign.normalising import Normalising
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.pictures import Picture
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
+
+
+class SizeRule(Protocol):
+    """What a family resizes a picture to. said: how, as it is written down."""
+
+    said: dict[str, Any]
+
+    def __call__(self, height: int, width: int, /) -> tuple[int, int]:
+        """Return height and width in pixels, both whole numbers of patches and at least one."""
+        ...
+
+
+class ShortestSide:
+    """The shorter side to one length, the longer to at most `longest` times it, both cut down to whole patches."""
+
+    def __init__(self, settings: Mapping[str, Any], name: str, patch: int, longest: float) -> None:
+        self.patch, self.longest = patch, longest
+        try:
+            size = settings.get("size", 384)
+            self.shortest = int(size["shortest_edge"] if isinstance(size, dict) else size)
+        except (TypeError, ValueError, KeyError) as error:
+            raise ModelError(f"preprocessor_config.json of {name} cannot be read") from error
+        if not patch <= self.shortest <= 2_048:
+            raise ModelError(f"preprocessor_config.json of {name} is out of range")
+        self.said: dict[str, Any] = {"shortest": self.shortest}
+
+    def __call__(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size the family resizes to; a side is at least one patch, where the family would fail."""
+        scale = self.shortest / min(height, width)
+        most = int(self.longest * self.shortest)
+        if max(height, width) * scale > most:
+            scale = most / max(height, width)
+        high, wide = (max(1, int(side * scale + 0.5) // self.patch) * self.patch for side in (height, width))
+        return high, wide
 
 
 class ShapeEncoder:
@@ -34,22 +68,13 @@ class ShapeEncoder:
         settings: Mapping[str, Any],
         patch: int,
         width: int,
-        longest: float,
+        size: SizeRule,
         embed: Callable[[Tensor], Tensor],
     ) -> None:
-        self.source, self.patch, self.longest, self.embed = source, patch, longest, embed
+        self.source, self.patch, self.size, self.embed = source, patch, size, embed
         self.spec = TokenSpec(width, "patches")
         self.normalising = Normalising.read(settings, source.name)
-        try:
-            size = settings.get("size", 384)
-            self.shortest = int(size["shortest_edge"] if isinstance(size, dict) else size)
-        except (TypeError, ValueError, KeyError) as error:
-            raise ModelError(f"preprocessor_config.json of {source.name} cannot be read") from error
-        if not patch <= self.shortest <= 2_048:
-            raise ModelError(f"preprocessor_config.json of {source.name} is out of range")
-        self.preprocessing: dict[str, Any] = {
-            "shortest": self.shortest, **self.normalising.said,
-        }  # fmt: skip
+        self.preprocessing: dict[str, Any] = {**size.said, **self.normalising.said}
 
     def prepare(self, pictures: Sequence[Picture | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
         """Bring pictures to pixels `[B, 3, H, W]`, zeros to the right and below a smaller one; mask `[B, 1]`."""
@@ -101,7 +126,7 @@ class ShapeEncoder:
 
     def _fitted(self, pixels: np.ndarray) -> tuple[Tensor, TokenAxis, tuple[str, ...]]:
         height, width = pixels.shape[:2]
-        high, wide = self._size(height, width)
+        high, wide = self.size(height, width)
         scaled = self.normalising.tensor(
             np.asarray(Image.fromarray(pixels).resize((wide, high), self.normalising.resample))
         )
@@ -115,12 +140,3 @@ class ShapeEncoder:
         odd = (wide / high) / (width / height)
         note = (f"image squeezed to {wide} x {high} px from {width} x {height}",) if not 0.67 < odd < 1.5 else ()
         return scaled, TokenAxis("patches", labels, spans, (rows, columns)), note
-
-    def _size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size the family resizes to; a side is at least one patch, where the family would fail."""
-        scale = self.shortest / min(height, width)
-        most = int(self.longest * self.shortest)
-        if max(height, width) * scale > most:
-            scale = most / max(height, width)
-        high, wide = (max(1, int(side * scale + 0.5) // self.patch) * self.patch for side in (height, width))
-        return high, wide

@@ -194,4 +194,4 @@ def test_doctor_says_what_the_family_can_and_cannot(opened, folders, name, asked
     alone = {line["name"]: line for line in capabilities(load_foreign(folders(name, asked.task or "labels"), asked))}
     assert not alone["ledger: marginal"]["supported"]
     assert "--records" in alone["ledger: marginal"]["reason"]
-    assert (f"match threshold: {name}" in alone) == (name in ("clip", "clap") and asked == MATCH)
+    assert (f"match threshold: {name}" in alone) == (name in ("clip", "clap", "altclip") and asked == MATCH)

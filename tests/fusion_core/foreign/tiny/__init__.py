@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tests.fusion_core.foreign.tiny.altclip import altclip
 from tests.fusion_core.foreign.tiny.blip import blip
 from tests.fusion_core.foreign.tiny.clap import clap
 from tests.fusion_core.foreign.tiny.clip import clip
 from tests.fusion_core.foreign.tiny.llava import llava
 from tests.fusion_core.foreign.tiny.siglip import siglip
+from tests.fusion_core.foreign.tiny.siglip2 import siglip2
 from tests.fusion_core.foreign.tiny.vilt import vilt
 
 #: Families whose tasks have classes of their own.
@@ -14,3 +16,4 @@ BY_TASK = {"vilt": vilt, "blip": blip}
 FAMILIES = {"vilt": vilt, "blip": blip, "clip": clip, "siglip": siglip, "clap": clap, "llava": llava}
 #: Sample sets that are not scene_qa.
 SETS = {"clap": "feedback"}
+FAMILIES |= {"altclip": altclip, "siglip2": siglip2}
