@@ -18,7 +18,7 @@ from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed
 from fusion_core.foreign.hearing import explicit_attention, hearing
 from fusion_core.foreign.pieces import PieceEncoder
-from fusion_core.foreign.shapes import ShapeEncoder
+from fusion_core.foreign.shapes import ShapeEncoder, ShorterSide
 from fusion_core.fusion.head import HeadOutput, TokenSpec
 from fusion_core.types import Tokens
 
@@ -108,12 +108,9 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
         placed = functional.interpolate(places, size=x.shape[2:], mode="bilinear", align_corners=True)
         return (x + placed).flatten(2).transpose(1, 2)
 
-    shapes = ShapeEncoder(
-        folder.source,
-        folder.settings("preprocessor_config.json"),
-        *(int(config.patch_size), int(config.hidden_size), LONGEST_RATIO),
-        embed,
-    )
+    settings, patch = folder.settings("preprocessor_config.json"), int(config.patch_size)
+    sizing = ShorterSide.read(settings, folder.source.name, LONGEST_RATIO, patch)
+    shapes = ShapeEncoder(folder.source, settings, patch, int(config.hidden_size), sizing, embed)
     kept = None if asked.task else _kept(model, asked)
     head = ViltHead({"text": pieces.spec, "image": shapes.spec}, model, pieces, kept)
     return Parts({"text": pieces, "image": shapes}, head)
