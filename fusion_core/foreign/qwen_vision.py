@@ -56,12 +56,8 @@ class CellSize:
         """Read a `preprocessor_config.json`; raises ModelError, with the folder's name, for limits out of range."""
         try:
             size = settings.get("size") or {}
-            least, most = (
-                int(next(v for v in (settings.get(old), size.get(new), size.get(old), default) if v is not None))
-                for old, new, default in zip(
-                    ("min_pixels", "max_pixels"), ("shortest_edge", "longest_edge"), DEFAULT_PIXELS, strict=True
-                )
-            )
+            least = _limit(settings, size, "min_pixels", "shortest_edge", DEFAULT_PIXELS[0])
+            most = _limit(settings, size, "max_pixels", "longest_edge", DEFAULT_PIXELS[1])
         except (TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ModelError(f"preprocessor_config.json of {name} cannot be read") from error
         if not 1 <= least <= min(most, MAX_CELLS * cell**2):
@@ -109,6 +105,14 @@ class CellSize:
 
     def _whole(self, side: float, rounded: Callable[[float], int]) -> int:
         return max(1, rounded(side / self.cell)) * self.cell
+
+
+def _limit(settings: Mapping[str, Any], size: Mapping[str, Any], old: str, new: str, default: int) -> int:
+    """Return a limit by any of its names; the default only where no size is given at all, as the families do."""
+    for found in (settings.get(old), size.get(new), size.get(old), None if size else default):
+        if found is not None:
+            return int(found)
+    raise ValueError(f"a size without {new}")
 
 
 class PlacedHead(DecoderHead):
@@ -159,10 +163,9 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     )
     pieces = prompted_pieces(folder.source, tokenizer, own.language_model, prompt, sizing.cells)
     longest = prompt.length + sizing.cells + pieces.limit
-    if "sliding_attention" in text.layer_types and int(text.sliding_window) < longest:
-        raise ModelError(
-            f"{folder.path.name} attends within {text.sliding_window:,} pieces; {longest:,} at once are read here"
-        )
+    window = int(text.sliding_window or 0)
+    if "sliding_attention" in text.layer_types and window < longest:
+        raise ModelError(f"{folder.path.name} attends within {window:,} pieces; {longest:,} at once are read here")
     specs = {"text": pieces.spec, "image": encoder.spec}
     stops = stop_pieces(folder.settings("generation_config.json"), tokenizer, ("<|im_end|>", "<|endoftext|>"))
     head = PlacedHead(specs, own.language_model, model.lm_head, prompt, tokenizer, bool(asked.task), stops)
@@ -188,8 +191,8 @@ def embedding(vision: Any) -> Callable[[Tensor], Tensor]:
 
 
 def _agree(model: Any, settings: Mapping[str, Any], name: str) -> None:
-    """Raise ModelError where the preprocessor cuts pictures in another way than the vision tower reads them."""
-    vision = model.model.visual
+    """Raise ModelError where the preprocessor, the vision tower and the language model do not fit each other."""
+    vision, language = model.model.visual, model.model.language_model
     for ours, theirs in (
         ("patch_size", "patch_size"),
         ("merge_size", "spatial_merge_size"),
@@ -198,12 +201,18 @@ def _agree(model: Any, settings: Mapping[str, Any], name: str) -> None:
         read, given = getattr(vision.config, theirs), settings.get(ours)
         if given is not None and given != read:
             raise ModelError(f"preprocessor_config.json of {name} gives {ours} {given!r}; the model reads {read}")
-    wide, width = int(vision.merger.mlp[-1].out_features), int(model.config.text_config.hidden_size)
+    wide, width = int(vision.merger.mlp[-1].out_features), int(language.config.hidden_size)
     if vision.config.in_channels != 3 or wide != width:
         raise ModelError(
             f"the vision tower of {name} reads {vision.config.in_channels} channels and gives tokens of {wide} "
             f"numbers; pictures have 3, and its language model reads {width}"
         )
+    cell = int(vision.config.patch_size) * int(vision.config.spatial_merge_size)
+    if getattr(vision.config, "window_size", cell) < cell:
+        raise ModelError(f"config.json of {name} has windows of {vision.config.window_size} px, but cells of {cell}")
+    sections, angles = language.rotary_emb.mrope_section, len(language.rotary_emb.inv_freq)
+    if not all(isinstance(n, int) and n >= 0 for n in sections) or sum(sections) != angles:
+        raise ModelError(f"config.json of {name} has mrope_section {sections}; together they are {angles}")
 
 
 def _marked(tokenizer: Tokenizer, name: str) -> None:
