@@ -7,6 +7,8 @@ from fusion_core.foreign import blip as blip
 from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
 from fusion_core.foreign import llava as llava
+from fusion_core.foreign import qwen2_5_vl as qwen2_5_vl
+from fusion_core.foreign import qwen2_vl as qwen2_vl
 from fusion_core.foreign import siglip as siglip
 from fusion_core.foreign import siglip2 as siglip2
 from fusion_core.foreign import vilt as vilt

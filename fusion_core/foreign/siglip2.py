@@ -46,9 +46,13 @@ class PatchBudget:
                 f"preprocessor_config.json of {name} allows {self.most:,} patches; 1 to {MOST_PATCHES:,} can be read"
             )
         self.patch = patch
-        self.said: dict[str, Any] = {"patches": self.most}
 
-    def __call__(self, height: int, width: int) -> tuple[int, int]:
+    @property
+    def said(self) -> dict[str, Any]:
+        """Return its limits as they are written down."""
+        return {"patches": self.most}
+
+    def size(self, height: int, width: int) -> tuple[tuple[int, int], tuple[str, ...]]:
         """Return the height and width that a picture is resized to, in pixels."""
         low, high = SMALLEST, LARGEST
         while high - low >= STEP:
@@ -56,7 +60,7 @@ class PatchBudget:
             rows, columns = self._counts(height, width, scale)
             low, high = (scale, high) if rows * columns <= self.most else (low, scale)
         rows, columns = self._counts(height, width, low)
-        return rows * self.patch, columns * self.patch
+        return (rows * self.patch, columns * self.patch), ()
 
     def _counts(self, height: int, width: int, scale: float) -> tuple[int, int]:
         rows, columns = (max(1, math.ceil(side * scale / self.patch)) for side in (height, width))

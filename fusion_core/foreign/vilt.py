@@ -18,7 +18,7 @@ from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed
 from fusion_core.foreign.hearing import explicit_attention, hearing
 from fusion_core.foreign.pieces import PieceEncoder
-from fusion_core.foreign.shapes import ShapeEncoder, ShortestSide
+from fusion_core.foreign.shapes import ShapeEncoder, ShorterSide
 from fusion_core.fusion.head import HeadOutput, TokenSpec
 from fusion_core.types import Tokens
 
@@ -109,8 +109,8 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
         return (x + placed).flatten(2).transpose(1, 2)
 
     settings, patch = folder.settings("preprocessor_config.json"), int(config.patch_size)
-    rule = ShortestSide(settings, folder.path.name, patch, LONGEST_RATIO)
-    shapes = ShapeEncoder(folder.source, settings, patch, int(config.hidden_size), rule, embed)
+    sizing = ShorterSide.read(settings, folder.source.name, LONGEST_RATIO, patch)
+    shapes = ShapeEncoder(folder.source, settings, patch, int(config.hidden_size), sizing, embed)
     kept = None if asked.task else _kept(model, asked)
     head = ViltHead({"text": pieces.spec, "image": shapes.spec}, model, pieces, kept)
     return Parts({"text": pieces, "image": shapes}, head)

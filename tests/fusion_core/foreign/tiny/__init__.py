@@ -7,13 +7,24 @@ from tests.fusion_core.foreign.tiny.blip import blip
 from tests.fusion_core.foreign.tiny.clap import clap
 from tests.fusion_core.foreign.tiny.clip import clip
 from tests.fusion_core.foreign.tiny.llava import llava
+from tests.fusion_core.foreign.tiny.qwen_vl import qwen2_5_vl, qwen2_vl
 from tests.fusion_core.foreign.tiny.siglip import siglip
 from tests.fusion_core.foreign.tiny.siglip2 import siglip2
 from tests.fusion_core.foreign.tiny.vilt import vilt
 
 #: Families whose tasks have classes of their own.
 BY_TASK = {"vilt": vilt, "blip": blip}
-FAMILIES = {"vilt": vilt, "blip": blip, "clip": clip, "siglip": siglip, "clap": clap, "llava": llava}
+FAMILIES = {
+    "altclip": altclip,
+    "blip": blip,
+    "clap": clap,
+    "clip": clip,
+    "llava": llava,
+    "qwen2_5_vl": qwen2_5_vl,
+    "qwen2_vl": qwen2_vl,
+    "siglip": siglip,
+    "siglip2": siglip2,
+    "vilt": vilt,
+}
 #: Sample sets that are not scene_qa.
 SETS = {"clap": "feedback"}
-FAMILIES |= {"altclip": altclip, "siglip2": siglip2}
