@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from fusion_core.attention import Segments
+from fusion_core.errors import CallError
 from fusion_core.foreign.head import ROWS, ForeignHead
 from fusion_core.foreign.hearing import hearing
 from fusion_core.foreign.prompt import Prompt
@@ -99,6 +100,8 @@ class DecoderHead(ForeignHead):
 
     def states(self, modality: str, tokens: Tokens) -> Tokens:
         """Return the last states at a modality's tokens, `[B, T, H]`, with no other in the sequence."""
+        if modality not in self.modalities:
+            raise CallError(f"the model does not read {modality}; it reads {', '.join(self.modalities)}")
         given = self.project({m: tokens if m == modality else self._nothing(m, tokens) for m in self.modalities})
         x, there = self.sequence(given)
         found = self._read(x, there, self.positions(there, given)[0], torch.ones(0, 0, dtype=torch.bool), given)

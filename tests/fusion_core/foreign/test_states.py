@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,6 @@ from fusion_core.foreign import family
 from fusion_core.foreign.head import ForeignHead, unpacked
 from fusion_core.model import pool_rows
 from fusion_core.reading.clips import Clip
-from fusion_core.types import Tokens
 from tests.conftest import absent
 from tests.fusion_core.foreign.tiny import FAMILIES
 
@@ -63,7 +64,7 @@ def test_states_stand_at_the_same_tokens_and_are_zero_where_there_is_none(opened
         return
     head, _, pool = found
     for m, tokens in pool.items():
-        given = Tokens(torch.where(tokens.mask[..., None], tokens.values, torch.nan), tokens.mask)
+        given = replace(tokens, values=torch.where(tokens.mask[..., None], tokens.values, torch.nan))
         got = states(head, m, given)
         assert torch.equal(got.mask, tokens.mask)
         assert got.values.shape == (*tokens.mask.shape, head.states_width(m))
@@ -96,7 +97,7 @@ def test_a_record_without_the_modality_has_no_states(opened, records, name):
         assert (states(head, m, gone).values == 0).all()
         mask = pool[m].mask.clone()
         mask[1] = False
-        rest = states(head, m, Tokens(pool[m].values, mask)).values
+        rest = states(head, m, replace(pool[m], mask=mask)).values
         assert (rest[1] == 0).all()
         assert torch.allclose(rest[[0, 2]], states(head, m, pool[m]).values[[0, 2]], atol=2e-5)
 
@@ -110,9 +111,9 @@ def test_a_token_that_is_masked_out_leaves_the_sequence(opened, records, name):
     for m, tokens in alone[0].items():
         mask = tokens.mask.clone()
         mask[0, 1] = False
-        got = states(head, m, Tokens(tokens.values, mask)).values
+        got = states(head, m, replace(tokens, mask=mask)).values
         noise = torch.where(mask[..., None], tokens.values, torch.nan)
-        assert torch.equal(states(head, m, Tokens(noise, mask)).values, got)
+        assert torch.equal(states(head, m, replace(tokens, values=noise, mask=mask)).values, got)
         assert not torch.allclose(got[0, 2:], states(head, m, tokens).values[0, 2:], atol=1e-4)
         if m != "image":
             closed = tokens.rows(torch.tensor([0])).each(
@@ -128,7 +129,7 @@ def test_states_can_be_differentiated(opened, records, name):
     head, alone, _ = found
     for m, tokens in alone[0].items():
         values = tokens.values.clone().requires_grad_()
-        got = head.states(m, Tokens(values, tokens.mask)).values
+        got = head.states(m, replace(tokens, values=values)).values
         weights = torch.randn(got.shape, generator=torch.Generator().manual_seed(0))
         (gradient,) = torch.autograd.grad((got * weights).sum(), values)
         assert torch.isfinite(gradient).all()
