@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from fusion_core.foreign import blip as blip
+from fusion_core.foreign import bridgetower as bridgetower
 from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
+from fusion_core.foreign import flava as flava
 from fusion_core.foreign import siglip as siglip
 from fusion_core.foreign import vilt as vilt
 from fusion_core.foreign.family import Family, Parts, family

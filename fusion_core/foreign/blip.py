@@ -16,6 +16,7 @@ from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed
 from fusion_core.foreign.hearing import explicit_attention, hearing
+from fusion_core.foreign.layers import attended
 from fusion_core.foreign.pictures import PatchEncoder
 from fusion_core.foreign.pieces import PieceEncoder
 from fusion_core.fusion.head import HeadOutput, TokenSpec
@@ -60,11 +61,11 @@ class BlipHead(ForeignHead):
         seen = self._seen(image) if bool(present[1].any()) else None
         for number, layer in enumerate(self.text.encoder.layer):
             with hearing("text tower", words, words, taken[:, None, None], number):
-                x = _attended(layer.attention, x, x, taken[:, None, None])
+                x = attended(layer.attention, x, x, taken[:, None, None])
             if seen is not None:
                 states, patches, there = seen
                 with hearing("cross", words, patches, there, number):
-                    x = torch.where(present[1][:, None, None], _attended(layer.crossattention, x, states, there), x)
+                    x = torch.where(present[1][:, None, None], attended(layer.crossattention, x, states, there), x)
             x = layer.feed_forward_chunk(x)
         if self.match is not None:
             return torch.where(present.all(dim=0)[:, None], self.match(x[:, 0]), 0.0), x[:, 0]
@@ -94,22 +95,12 @@ class BlipHead(ForeignHead):
             x = self.decoder.bert.embeddings(input_ids=ids[None, :-1].expand(len(question), -1))
             before = torch.ones(len(ids) - 1, len(ids) - 1, dtype=torch.bool).tril()[None, None]
             for layer in self.decoder.bert.encoder.layer:
-                x = _attended(layer.attention, x, x, before)
-                x = _attended(layer.crossattention, x, question, taken[:, None, None])
+                x = attended(layer.attention, x, x, before)
+                x = attended(layer.crossattention, x, question, taken[:, None, None])
                 x = layer.feed_forward_chunk(x)
             told = self.decoder.cls(x).log_softmax(dim=-1)
             found.append(told.gather(2, ids[None, 1:, None].expand(len(question), -1, 1))[..., 0].mean(dim=1))
         return torch.stack(found, dim=1)
-
-
-def _attended(block: Any, x: Tensor, keys: Tensor, there: Tensor) -> Tensor:
-    """One attention of the family's text layers, its own softmax written out so that it can be heard and edited."""
-    own = block.self
-    q, k, v = (
-        linear(given).unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
-        for linear, given in ((own.query, x), (own.key, keys), (own.value, keys))
-    )
-    return block.output(explicit_attention(q, k, v, there), x)
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:

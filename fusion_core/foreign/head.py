@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from fusion_core.attention import open_tape
 from fusion_core.fusion.head import Clean, Head, HeadOutput, HeadSettings, TokenSpec
 from fusion_core.types import MODALITIES, Tokens
 
@@ -57,11 +58,15 @@ class ForeignHead(Head):
 
 
 def fused_in_parts(
-    some: Callable[[Mapping[str, Tokens]], tuple[Tensor, Tensor]], projected: Mapping[str, Tokens]
+    some: Callable[[Mapping[str, Tokens]], tuple[Tensor, Tensor]], projected: Mapping[str, Tokens], rows: int = ROWS
 ) -> HeadOutput:
-    """Run rows through a transformer, a few at a time when nobody differentiates; `some` gives logits and fused."""
+    """Run rows through a transformer; `some` gives logits and fused.
+
+    Not more than `rows` at a time, unless somebody differentiates or a tape is open, on which a layer is heard once.
+    """
     count = len(next(iter(projected.values())).mask)
-    parts = torch.arange(count).split(count if torch.is_grad_enabled() else ROWS)
+    whole = torch.is_grad_enabled() or open_tape() is not None
+    parts = torch.arange(count).split(count if whole else rows)
     done = [some({m: t.rows(part) for m, t in projected.items()}) for part in parts]
     logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
     return HeadOutput(logits, {}, fused)
@@ -74,6 +79,13 @@ def packed(tokens: Tokens) -> tuple[Tensor, Tensor]:
     order = order[:, :longest]
     values = tokens.values.gather(1, order[..., None].expand(-1, -1, tokens.values.shape[-1]))
     return values, tokens.mask.gather(1, order)
+
+
+def unpacked(values: Tensor, mask: Tensor) -> Tensor:
+    """Bring packed rows `[B, L, D]` back to where `mask [B, T]` has its tokens, zeros elsewhere: `[B, T, D]`."""
+    place = (mask.cumsum(dim=1) - 1).clamp(0, values.shape[1] - 1)
+    found = values.gather(1, place[..., None].expand(-1, -1, values.shape[-1]))
+    return torch.where(mask[..., None], found, 0.0)
 
 
 def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,7 +104,7 @@ def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple
     return x, taken
 
 
-def in_parts(run: nn.Module, tokens: Tokens) -> Tensor:
+def in_parts(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tensor:
     """Run a tower over rows, a few at a time when nobody differentiates: `[B, ...]`."""
     if torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS):
         return run(tokens)

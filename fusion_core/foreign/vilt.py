@@ -16,7 +16,8 @@ from fusion_core.errors import CallError
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed
-from fusion_core.foreign.hearing import explicit_attention, hearing
+from fusion_core.foreign.hearing import hearing
+from fusion_core.foreign.layers import normed_first
 from fusion_core.foreign.pieces import PieceEncoder
 from fusion_core.foreign.shapes import ShapeEncoder
 from fusion_core.fusion.head import HeadOutput, TokenSpec
@@ -56,7 +57,7 @@ class ViltHead(ForeignHead):
         axis = (*axis, ("image_summary", 1), ("image", image.mask.shape[1]))
         with hearing("stream", axis, axis, there):
             for layer in self.stream.encoder.layer:
-                x = _layer(layer, x, there)
+                x = normed_first(layer, x, there)
         fused = self.stream.pooler(self.stream.layernorm(x))
         logits = self.out(fused)
         present = torch.stack([t.mask.any(dim=1) for t in (text, image)])
@@ -80,18 +81,6 @@ class ViltHead(ForeignHead):
         first = (own.cls_token + own.position_embeddings[:, :1]).expand(len(image.values), -1, -1)
         patches = torch.cat([first, image.values], dim=1) + own.token_type_embeddings.weight[1]
         return patches, torch.cat([image.mask.any(dim=1, keepdim=True), image.mask], dim=1)
-
-
-def _layer(layer: Any, x: Tensor, there: Tensor) -> Tensor:
-    """One block of the family's, its own softmax written out so that it can be heard and edited."""
-    own = layer.attention.attention
-    normed = layer.layernorm_before(x)
-    q, k, v = (
-        linear(normed).unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
-        for linear in (own.query, own.key, own.value)
-    )
-    x = x + layer.attention.output.dense(explicit_attention(q, k, v, there))
-    return layer.output(layer.intermediate(layer.layernorm_after(x)), x)
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:
