@@ -128,8 +128,8 @@ def load_frozen(model_class: Any, folder: Path, unused: Sequence[str] = ("pooler
     """Load a Transformers model from safetensors, float32, frozen, with every weight taken from the file.
 
     unused: parts of names of weights that nothing reads, which may be missing. how: what else `from_pretrained` is
-    told. Raises ModelError when the file is damaged or lacks weights (they would
-    be random), or the config does not fit.
+    told. Raises ModelError when the file is damaged or lacks weights (they would be random), or the config does not
+    fit.
     """
     try:
         model, report = model_class.from_pretrained(

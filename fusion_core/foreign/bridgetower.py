@@ -15,7 +15,7 @@ from fusion_core.errors import ModelError
 from fusion_core.foreign.centred import CentredEncoder
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.head import ROWS, ForeignHead, fused_in_parts, in_parts
+from fusion_core.foreign.head import ROWS, ForeignHead, fused_in_parts, read_alone
 from fusion_core.foreign.hearing import explicit_attention, hearing
 from fusion_core.foreign.layers import attended
 from fusion_core.foreign.matching import Readings, Written, room_for
@@ -28,9 +28,9 @@ Stream = tuple[Tensor, Tensor, Segments]  # states [R, T, D], which are there [R
 class BridgeTowerHead(ForeignHead):
     """Patches and pieces through a tower each; from a tower's later layers bridges lead into the cross-modal layers.
 
-    A cross-modal layer reads its own modality, then the other as it came into the layer; where the other is absent that
-    is skipped. The first states of both, pooled, are read by the family's matching head. A match: its two logits, 0
-    where one of the pair is absent. Labels: see `Readings`. fused: both first states side by side, the mean over labels.
+    A cross-modal layer reads its own modality, then the other as it came into the layer; where the other is absent
+    that is skipped. The first states of both, pooled, are read by the family's matching head. A match: its two logits,
+    0 where one of the pair is absent. Labels: see `Readings`. fused: what that head reads, the mean over labels.
     """
 
     kernel = "explicit"
@@ -40,9 +40,9 @@ class BridgeTowerHead(ForeignHead):
         self.model, self.match, self.readings = model.bridgetower, model.itm_score, readings
         # What no answer reads; a directory may lack it.
         self.model.text_model.pooler = None
-        self.layers = nn.ModuleDict({"text": self.model.text_model.encoder.layer})
+        self.text_layers = self.model.text_model.encoder.layer
         # The family runs as many layers of the image tower as the text tower has.
-        self.layers["image"] = self.model.vision_model.visual.transformer.resblocks[: len(self.layers["text"])]
+        self.image_layers = self.model.vision_model.visual.transformer.resblocks[: len(self.text_layers)]
         self.bridged = len(self.model.cross_modal_text_layers)
         self.readout = ("text_start", "image_summary")
         self.bytes_per_element = ForeignHead.bytes_per_element * readings.count
@@ -53,9 +53,7 @@ class BridgeTowerHead(ForeignHead):
 
     def states(self, modality: str, tokens: Tokens) -> Tokens:
         """Return the last states of a modality's own tower, which the cross-modal layers, made for pairs, then read."""
-        clean = Tokens(torch.where(tokens.mask[..., None], tokens.values, 0.0), tokens.mask)
-        found = in_parts(self._image_states if modality == "image" else self._text_states, clean)
-        return Tokens(torch.where(tokens.mask[..., None], found, 0.0), tokens.mask)
+        return read_alone(self._image_states if modality == "image" else self._text_states, tokens)
 
     def states_width(self, modality: str) -> int:
         """Return the width of a tower."""
@@ -118,7 +116,7 @@ class BridgeTowerHead(ForeignHead):
         x = own.LayerNorm(x + own.position_embeddings(written.places + own.padding_idx + 1))
         found, there = [], written.taken[:, None, None]
         with hearing("text tower", written.axis, written.axis, there, readings=count):
-            for layer in self.layers["text"]:
+            for layer in self.text_layers:
                 x = layer.feed_forward_chunk(attended(layer.attention, x, x, there))
                 found.append(x)
         return found[-self.bridged :]
@@ -132,7 +130,7 @@ class BridgeTowerHead(ForeignHead):
         axis: Segments = (("image_summary", 1), ("image", image.mask.shape[1]))
         x, found = own.ln_pre(x), []
         with hearing("image tower", axis, axis, taken[:, None, None]):
-            for block in self.layers["image"]:
+            for block in self.image_layers:
                 x = _looked(block, x, taken[:, None, None])
                 found.append(own.ln_post(x))
         return found[-self.bridged :], taken, axis

@@ -1,4 +1,4 @@
-"""Pictures whose centre is taken: shorter side to one length, sides a multiple of a few pixels, black where too small."""
+"""Pictures whose centre is taken: sides a multiple of a few pixels, and black around one that is too small."""
 
 from __future__ import annotations
 
@@ -35,10 +35,9 @@ class CentredEncoder(PatchEncoder):
         embed: Callable[[Tensor], Tensor],
     ) -> None:
         try:
-            sizes = [settings.get(name, side) for name in ("size", "crop_size")]
-            shortest, crop = (int(s.get("shortest_edge", s.get("height")) if isinstance(s, dict) else s) for s in sizes)
+            shortest, crop = (_edge(settings.get(name, side)) for name in ("size", "crop_size"))
             self.divisor = int(settings.get("size_divisor", 32))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, KeyError) as error:
             raise ModelError(f"preprocessor_config.json of {source.name} cannot be read") from error
         if not 1 <= self.divisor <= shortest:
             raise ModelError(f"preprocessor_config.json of {source.name} has a size_divisor of {self.divisor}")
@@ -81,6 +80,13 @@ class CentredEncoder(PatchEncoder):
             scale = most / max(height, width)
         high, wide = (int(side * scale + 0.5) // self.divisor * self.divisor for side in (height, width))
         return max(high, self.divisor), max(wide, self.divisor)
+
+
+def _edge(size: Any) -> int:
+    """Return the length of a size that is a number, `{"shortest_edge": n}` or `{"height": n, "width": n}`."""
+    if not isinstance(size, dict):
+        return int(size)
+    return int(size["shortest_edge"] if "shortest_edge" in size else size["height"])
 
 
 def _offset(length: int, side: int) -> int:

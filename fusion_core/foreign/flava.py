@@ -14,7 +14,7 @@ from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import ModelError
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.head import ROWS, ForeignHead, fused_in_parts, in_parts
+from fusion_core.foreign.head import ROWS, ForeignHead, fused_in_parts, read_alone
 from fusion_core.foreign.hearing import hearing
 from fusion_core.foreign.layers import normed_first
 from fusion_core.foreign.matching import Readings, Written, room_for
@@ -50,9 +50,7 @@ class FlavaHead(ForeignHead):
 
     def states(self, modality: str, tokens: Tokens) -> Tokens:
         """Return the states of a modality's own tower after its last norm: the family's stream reads pairs only."""
-        clean = Tokens(torch.where(tokens.mask[..., None], tokens.values, 0.0), tokens.mask)
-        found = in_parts(self._image_states if modality == "image" else self._text_states, clean)
-        return Tokens(torch.where(tokens.mask[..., None], found, 0.0), tokens.mask)
+        return read_alone(self._image_states if modality == "image" else self._text_states, tokens)
 
     def _image_states(self, image: Tokens) -> Tensor:
         return self.image.layernorm(self._seen(image)[0])[:, 1:]

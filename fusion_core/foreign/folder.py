@@ -63,7 +63,8 @@ class Folder:
     def load(self, class_name: str, settings: Mapping[str, Any], unused: Sequence[str]) -> Any:
         """Return the frozen model of a named class, its attention heard by our tapes.
 
-        settings: entries of its config that are set whatever the file says. unused: as in `load_frozen`. Raises ModelError when the weights do not fit the class and its config, or are not finite.
+        settings: entries of its config that are set whatever the file says. unused: as in `load_frozen`. Raises
+        ModelError when the weights do not fit the class and its config, or are not finite.
         """
         model_class = getattr(transformers, class_name)
         _fits(self.path, model_class, {**self.config, **settings})

@@ -110,3 +110,9 @@ def in_parts(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tensor:
         return run(tokens)
     rows = torch.arange(len(tokens.values)).split(ROWS)
     return torch.cat([run(tokens.rows(part)) for part in rows])
+
+
+def read_alone(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tokens:
+    """Return `states` from what reads clean tokens of one modality, `[B, T, D']`: same mask, zeros where masked."""
+    clean = Tokens(torch.where(tokens.mask[..., None], tokens.values, 0.0), tokens.mask)
+    return Tokens(torch.where(tokens.mask[..., None], in_parts(run, clean), 0.0), tokens.mask)

@@ -125,5 +125,7 @@ def room_for(
     longest = max((len(ids) for blank in ("", " ") for ids in label_pieces(tokenizer, labels, blank)), default=0)
     pieces = PieceEncoder(source, tokenizer, embedding, limit - longest, pad)
     if pieces.limit < 1:
-        raise CallError(f"the longest label takes {longest} word pieces; the model reads {limit} with the record's text")
+        raise CallError(
+            f"the longest label takes {longest} word pieces; the model reads {limit} with the record's text"
+        )
     return pieces

@@ -1,0 +1,92 @@
+"""Labels as continuations: room for the longest, blanks where a sentence has them, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+
+from fusion_core.asked import Asked
+from fusion_core.encoders import EncoderSource
+from fusion_core.errors import CallError
+from fusion_core.foreign import load_foreign
+from fusion_core.foreign.matching import MOST_LABELS, Readings, room_for
+from fusion_core.types import Record
+from tests.fusion_core.foreign.conftest import LABELS
+
+families = pytest.mark.parametrize("name", ["flava", "bridgetower"])
+
+
+def byte_level():
+    """A byte-level tokenizer of single bytes, framed as RoBERTa's: a blank is a piece, and it matters where it is."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({c: n for n, c in enumerate(("<s>", "<pad>", "</s>", *alphabet))}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    return tokenizer
+
+
+def readings(labels, limit=20):
+    tokenizer = byte_level()
+    embedding = torch.nn.Embedding(tokenizer.get_vocab_size(), 1)
+    embedding.weight.data = torch.arange(tokenizer.get_vocab_size()).float()[:, None]  # a piece is its number
+    source = EncoderSource("directory", "x", "", "")
+    pieces = room_for(source, tokenizer, embedding.requires_grad_(False), limit, 1, labels)
+    return pieces, Readings(pieces, labels)
+
+
+def test_a_label_begins_with_a_blank_behind_text_and_without_one_alone():
+    pieces, read = readings(["red", "blue"])
+    inputs, _ = pieces.prepare(["sky", None])
+    written = read.written(pieces.encode(inputs))
+    said = [
+        pieces.tokenizer.decode(row[there].flatten().long().tolist(), skip_special_tokens=False)
+        for row, there in zip(written.values, written.taken, strict=True)
+    ]
+    assert said == ["<s>sky red</s>", "<s>sky blue</s>", "<s>red</s>", "<s>blue</s>"]
+    for there, places in zip(written.taken, written.places, strict=True):
+        assert places[there].tolist() == list(range(int(there.sum())))  # holes are closed
+    assert sum(length for _, length in written.axis) == written.values.shape[1]
+
+
+def test_text_is_cut_so_that_the_longest_label_fits():
+    pieces, read = readings(["red", "blue"])
+    assert pieces.limit == 20 - 2 - len(" blue")
+    inputs, (notes,) = pieces.prepare(["x" * 50])
+    written = read.written(pieces.encode(inputs))
+    assert int(written.places.max()) == 19
+    assert notes == ("text cut to its first 13 of 50 characters (13 pieces)",)
+
+
+def test_a_plain_reading_has_no_label():
+    pieces, read = readings(["red", "blue"])
+    inputs, _ = pieces.prepare(["a", None])
+    written = read.plain(pieces.encode(inputs))
+    assert written.taken.sum(dim=1).tolist() == [3, 0]
+
+
+@families
+def test_more_labels_than_are_read_one_that_is_too_long_and_one_without_pieces_are_refused(folders, name):
+    def refused(labels, said):
+        with pytest.raises(CallError, match=said):
+            load_foreign(folders(name, "labels"), Asked(labels=labels))
+
+    refused(tuple(f"label {n}" for n in range(MOST_LABELS + 1)), "33 labels.*at most 32")
+    refused(("red", "cat " * 30), "the longest label takes 30 word pieces; the model reads 24")
+    refused(("red", "\n"), "has no word pieces")
+
+
+@families
+def test_text_that_is_too_long_is_cut_and_noted_and_empty_text_is_a_piece_of_padding(opened, records, name):
+    model, record = opened(name), records(name)[0]
+    long, empty = (Record("x", text=text, image=record.image) for text in ("cat " * 40, " "))
+    inputs = model.prepare([long, empty])
+    assert any("text cut to its first" in note for note in inputs.notes[0])
+    tokens = model.encode(inputs)
+    assert tokens["text"].mask.sum(dim=1).tolist() == [24 - 2 - 5, 1]  # `a photo of the cat` has 5 pieces
+    with torch.no_grad():
+        assert torch.isfinite(model.fuse(tokens, name)).all()
+    assert LABELS.labels[-1] == "a photo of the cat"
