@@ -7,6 +7,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from fusion_core.asked import Asked
+from fusion_core.attend.heads import tried_heads
+from fusion_core.attention import capture
 from fusion_core.encoders import EncoderSource
 from fusion_core.errors import CallError
 from fusion_core.foreign import load_foreign
@@ -90,3 +92,27 @@ def test_text_that_is_too_long_is_cut_and_noted_and_empty_text_is_a_piece_of_pad
     with torch.no_grad():
         assert torch.isfinite(model.fuse(tokens, name)).all()
     assert LABELS.labels[-1] == "a photo of the cat"
+
+
+@families
+def test_heads_are_tried_one_by_one_though_there_are_more_than_rows_go_through_together(opened, records, name):
+    model = opened(name)
+    _, tokens = model.encode_record(records(name)[0])
+    heads, _ = tried_heads(model, tokens, name, 1)
+    assert len(heads) == {"flava": 3 * 2 * 3 + 2 * 2, "bridgetower": 3 * 6 + 3 * 1 + 2 * 4 * 6}[name]
+    assert max(head.ablated for head in heads) > 0
+
+
+@families
+def test_rows_go_through_in_parts_of_as_many_readings_as_fit(opened, records, name, monkeypatch):
+    model = opened(name)
+    tokens = model.encode(model.prepare(records(name)))
+    seen = []
+    own = model.head(name)._some
+    monkeypatch.setattr(model.head(name), "_some", lambda given: seen.append(len(given["text"].mask)) or own(given))
+    with torch.no_grad():
+        apart = model.fuse(tokens, name)
+        with capture():
+            together = model.fuse(tokens, name)
+    assert seen == [5, 5, 2, 12]
+    assert torch.allclose(apart, together, atol=2e-5)
