@@ -105,8 +105,9 @@ def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple
 
 
 def in_parts(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tensor:
-    """Run a tower over rows, a few at a time when nobody differentiates: `[B, ...]`."""
-    if torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS):
+    """Run a tower over rows, a few at a time when nobody differentiates and no tape is open: `[B, ...]`."""
+    whole = torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS)
+    if whole or open_tape() is not None:
         return run(tokens)
     rows = torch.arange(len(tokens.values)).split(ROWS)
     return torch.cat([run(tokens.rows(part)) for part in rows])
