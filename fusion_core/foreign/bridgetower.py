@@ -15,29 +15,24 @@ from fusion_core.errors import ModelError
 from fusion_core.foreign.centred import CentredEncoder
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.head import ROWS, ForeignHead, fused_in_parts, read_alone
 from fusion_core.foreign.hearing import explicit_attention, hearing
 from fusion_core.foreign.layers import attended
-from fusion_core.foreign.matching import Readings, Written, room_for
-from fusion_core.fusion.head import HeadOutput, TokenSpec
+from fusion_core.foreign.matching import Fed, Readings, Written, room_for
+from fusion_core.foreign.matching_head import MatchingHead
+from fusion_core.fusion.head import TokenSpec
 from fusion_core.types import Tokens
 
-Stream = tuple[Tensor, Tensor, Segments]  # states [R, T, D], which are there [R, T], and what T is
 
-
-class BridgeTowerHead(ForeignHead):
+class BridgeTowerHead(MatchingHead):
     """Patches and pieces through a tower each; from a tower's later layers bridges lead into the cross-modal layers.
 
     A cross-modal layer reads its own modality, then the other as it came into the layer; where the other is absent
-    that is skipped. The first states of both, pooled, are read by the family's matching head. A match: its two logits,
-    0 where one of the pair is absent. Labels: see `Readings`. fused: what that head reads, the mean over labels.
+    that is skipped. The first states of both, pooled, are read by the family's matching head.
     """
 
-    kernel = "explicit"
-
     def __init__(self, specs: Mapping[str, TokenSpec], model: Any, readings: Readings) -> None:
-        super().__init__(specs)
-        self.model, self.match, self.readings = model.bridgetower, model.itm_score, readings
+        super().__init__(specs, readings)
+        self.model, self.match = model.bridgetower, model.itm_score
         # What no answer reads; a directory may lack it.
         self.model.text_model.pooler = None
         self.text_layers = self.model.text_model.encoder.layer
@@ -45,72 +40,14 @@ class BridgeTowerHead(ForeignHead):
         self.image_layers = self.model.vision_model.visual.transformer.resblocks[: len(self.text_layers)]
         self.bridged = len(self.model.cross_modal_text_layers)
         self.readout = ("text_start", "image_summary")
-        self.bytes_per_element = ForeignHead.bytes_per_element * readings.count
-
-    def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
-        """Run rows through towers and cross-modal layers, a few at a time when nobody differentiates."""
-        return fused_in_parts(self._some, projected, max(1, ROWS // self.readings.count))
-
-    def states(self, modality: str, tokens: Tokens) -> Tokens:
-        """Return the last states of a modality's own tower, which the cross-modal layers, made for pairs, then read."""
-        return read_alone(self._image_states if modality == "image" else self._text_states, tokens)
 
     def states_width(self, modality: str) -> int:
         """Return the width of a tower."""
         tower = self.model.vision_model if modality == "image" else self.model.text_model
         return int(tower.config.hidden_size)
 
-    def _image_states(self, image: Tokens) -> Tensor:
-        return self._seen(image)[0][-1][:, 1:]
-
-    def _text_states(self, text: Tokens) -> Tensor:
-        first = len(self.readings.before)
-        return self._read(self.readings.plain(text), 1)[-1][:, first : first + text.mask.shape[1]]
-
-    def _some(self, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
-        written = self.readings.written(given["text"])
-        feeds = {"text": self._read(written, self.readings.count)}
-        there, axes = {"text": written.taken}, {"text": written.axis}
-        if bool(given["image"].mask.any()):
-            states, seen, axes["image"] = self._seen(given["image"])
-            feeds["image"], there["image"] = [self.readings.each(x) for x in states], self.readings.each(seen)
-        x: dict[str, Tensor] = {}
-        for number in range(self.bridged):
-            x = {m: self._bridged(m, number, feeds[m][number], x.get(m)) for m in feeds}
-            x = {m: self._crossed(m, number, x, there, axes) for m in x}
-        pooled = [self.model.cross_modal_text_pooler(x["text"])]
-        pooled.append(self.model.cross_modal_image_pooler(x["image"]) if "image" in x else torch.zeros_like(pooled[0]))
-        both = torch.cat(pooled, dim=1)
-        return self.readings.logits(self.match(both), given), self.readings.mean(both)
-
-    def _bridged(self, modality: str, number: int, feed: Tensor, x: Tensor | None) -> Tensor:
-        """Return what comes into a cross-modal layer: a tower's states, joined to what the layer before made."""
-        own, kind = self.model, self.model.token_type_embeddings.weight[0 if modality == "text" else 1]
-        feed = _at(getattr(own, f"cross_modal_{modality}_transform"), number)(feed) + kind
-        if x is None:
-            return getattr(own, f"cross_modal_{modality}_layernorm")(feed)
-        return _at(getattr(own, f"cross_modal_{modality}_link_tower"), number - 1)(feed, x, None)
-
-    def _crossed(
-        self,
-        modality: str,
-        number: int,
-        x: Mapping[str, Tensor],
-        there: Mapping[str, Tensor],
-        axes: Mapping[str, Segments],
-    ) -> Tensor:
-        """Run one cross-modal layer of a modality: attention to itself, to the other, and its feed-forward half."""
-        layer = getattr(self.model, f"cross_modal_{modality}_layers")[number]
-        found = x[modality]
-        for source, block in ((modality, layer.attention), *((o, layer.crossattention) for o in x if o != modality)):
-            keys = there[source][:, None, None]
-            with hearing("cross", axes[modality], axes[source], keys, number, self.readings.count):
-                read = attended(block, found, found if source == modality else x[source], keys)
-            found = torch.where(there[source].any(dim=1)[:, None, None], read, found)
-        return layer.feed_forward_chunk(found)
-
-    def _read(self, written: Written, count: int) -> list[Tensor]:
-        """Return the text tower's states that bridges lead from, `[R, T, D]` each."""
+    def read(self, written: Written, count: int) -> Fed:
+        """Run text through its tower: the states that bridges lead from."""
         own = self.model.text_model.embeddings
         x = written.values + own.token_type_embeddings.weight[0]
         x = own.LayerNorm(x + own.position_embeddings(written.places + own.padding_idx + 1))
@@ -119,10 +56,10 @@ class BridgeTowerHead(ForeignHead):
             for layer in self.text_layers:
                 x = layer.feed_forward_chunk(attended(layer.attention, x, x, there))
                 found.append(x)
-        return found[-self.bridged :]
+        return Fed(torch.stack(found[-self.bridged :], dim=1), written.taken, written.axis)
 
-    def _seen(self, image: Tokens) -> tuple[list[Tensor], Tensor, Segments]:
-        """Return the image tower's states that bridges lead from, which tokens are there, and their axis."""
+    def seen(self, image: Tokens) -> Fed:
+        """Run the class token and patches through the image tower: the states that bridges lead from."""
         own = self.model.vision_model.visual
         first = own.embeddings.class_embedding.expand(len(image.values), 1, -1)
         x = torch.cat([first, image.values], dim=1) + own.embeddings.position_embedding.weight
@@ -133,7 +70,38 @@ class BridgeTowerHead(ForeignHead):
             for block in self.image_layers:
                 x = _looked(block, x, taken[:, None, None])
                 found.append(own.ln_post(x))
-        return found[-self.bridged :], taken, axis
+        return Fed(torch.stack(found[-self.bridged :], dim=1), taken, axis)
+
+    def joined(self, text: Fed, image: Fed | None) -> tuple[Tensor, Tensor]:
+        """Run both through the cross-modal layers; without a picture the text's alone, and zeros for the other."""
+        fed = {"text": text} if image is None else {"text": text, "image": image}
+        x: dict[str, Tensor] = {}
+        for number in range(self.bridged):
+            x = {m: self._bridged(m, number, fed[m].states[:, number], x.get(m)) for m in fed}
+            x = {m: self._crossed(m, number, x, fed) for m in x}
+        pooled = [self.model.cross_modal_text_pooler(x["text"])]
+        pooled.append(self.model.cross_modal_image_pooler(x["image"]) if "image" in x else torch.zeros_like(pooled[0]))
+        both = torch.cat(pooled, dim=1)
+        return self.match(both), both
+
+    def _bridged(self, modality: str, number: int, feed: Tensor, x: Tensor | None) -> Tensor:
+        """Return what comes into a cross-modal layer: a tower's states, joined to what the layer before made."""
+        own, kind = self.model, self.model.token_type_embeddings.weight[0 if modality == "text" else 1]
+        feed = _at(getattr(own, f"cross_modal_{modality}_transform"), number)(feed) + kind
+        if x is None:
+            return getattr(own, f"cross_modal_{modality}_layernorm")(feed)
+        return _at(getattr(own, f"cross_modal_{modality}_link_tower"), number - 1)(feed, x, None)
+
+    def _crossed(self, modality: str, number: int, x: Mapping[str, Tensor], fed: Mapping[str, Fed]) -> Tensor:
+        """Run one cross-modal layer of a modality: attention to itself, to the other, and its feed-forward half."""
+        layer = getattr(self.model, f"cross_modal_{modality}_layers")[number]
+        found = x[modality]
+        for source, block in ((modality, layer.attention), *((o, layer.crossattention) for o in x if o != modality)):
+            keys = fed[source].taken[:, None, None]
+            with hearing("cross", fed[modality].axis, fed[source].axis, keys, number, self.readings.count):
+                read = attended(block, found, found if source == modality else x[source], keys)
+            found = torch.where(fed[source].taken.any(dim=1)[:, None, None], read, found)
+        return layer.feed_forward_chunk(found)
 
 
 def _looked(block: Any, x: Tensor, there: Tensor) -> Tensor:

@@ -14,99 +14,78 @@ from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import ModelError
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.head import ROWS, ForeignHead, fused_in_parts, read_alone
 from fusion_core.foreign.hearing import hearing
 from fusion_core.foreign.layers import normed_first
-from fusion_core.foreign.matching import Readings, Written, room_for
+from fusion_core.foreign.matching import Fed, Readings, Written, room_for
+from fusion_core.foreign.matching_head import MatchingHead
 from fusion_core.foreign.pictures import PatchEncoder
-from fusion_core.fusion.head import HeadOutput, TokenSpec
+from fusion_core.fusion.head import TokenSpec
 from fusion_core.types import Tokens
 
 
-class FlavaHead(ForeignHead):
+class FlavaHead(MatchingHead):
     """`[summary; class and patches; start, pieces, label, end]` through the stream, each part from its own tower.
 
-    The summary token, pooled, is read by the family's matching head. A match: its two logits, 0 where one of the pair
-    is absent. Labels: see `Readings`. fused: the summary token's last state, the mean over labels.
+    The summary token, pooled, is read by the family's matching head.
     """
 
-    kernel = "explicit"
-
     def __init__(self, specs: Mapping[str, TokenSpec], model: Any, readings: Readings) -> None:
-        super().__init__(specs)
+        super().__init__(specs, readings)
         own = model.flava
         self.image, self.text, self.stream = own.image_model, own.text_model, own.multimodal_model
         self.from_image, self.from_text = own.image_to_mm_projection, own.text_to_mm_projection
-        self.match, self.readings = model.itm_head, readings
+        self.match = model.itm_head
         # What no answer reads; a directory may lack it.
         self.image.pooler = self.text.pooler = self.stream.pooler = self.image.embeddings.mask_token = None
         self.summary = bool(self.stream.use_cls_token)
         self.readout = ("cls",) if self.summary else ("image_summary",)
-        self.bytes_per_element = ForeignHead.bytes_per_element * readings.count
-
-    def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
-        """Run rows through towers and stream, a few at a time when nobody differentiates."""
-        return fused_in_parts(self._some, projected, max(1, ROWS // self.readings.count))
-
-    def states(self, modality: str, tokens: Tokens) -> Tokens:
-        """Return the states of a modality's own tower after its last norm: the family's stream reads pairs only."""
-        return read_alone(self._image_states if modality == "image" else self._text_states, tokens)
-
-    def _image_states(self, image: Tokens) -> Tensor:
-        return self.image.layernorm(self._seen(image)[0])[:, 1:]
-
-    def _text_states(self, text: Tokens) -> Tensor:
-        first = len(self.readings.before)
-        x = self.text.layernorm(self._read(self.readings.plain(text), 1))
-        return x[:, first : first + text.mask.shape[1]]
 
     def states_width(self, modality: str) -> int:
         """Return the width of a tower."""
-        tower = self.image if modality == "image" else self.text
-        return int(tower.config.hidden_size)
+        return int((self.image if modality == "image" else self.text).config.hidden_size)
 
-    def _some(self, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
-        written = self.readings.written(given["text"])
-        words = self.from_text(self._read(written, self.readings.count))
-        values, taken, axis = [words], [written.taken], written.axis
-        if bool(given["image"].mask.any()):
-            states, there, patches = self._seen(given["image"])
-            values.insert(0, self.readings.each(self.from_image(states)))
-            taken.insert(0, self.readings.each(there))
-            axis = (*patches, *axis)
-        if self.summary:
-            values.insert(0, self.stream.cls_token.expand(len(words), -1, -1))
-            taken.insert(0, torch.ones(len(words), 1, dtype=torch.bool))
-            axis = (("cls", 1), *axis)
-        x, there = torch.cat(values, dim=1), torch.cat(taken, dim=1)[:, None, None]
-        with hearing("stream", axis, axis, there, readings=self.readings.count):
-            for layer in self.stream.encoder.layer:
-                x = normed_first(layer, x, there)
-        x = self.stream.layernorm(x)
-        return self.readings.logits(self.match(x), given), self.readings.mean(x[:, 0])
+    def last(self, modality: str, states: Tensor) -> Tensor:
+        """Return a tower's last states after its last norm, which the stream does not read them with."""
+        return (self.image if modality == "image" else self.text).layernorm(states)
 
-    def _read(self, written: Written, count: int) -> Tensor:
-        """Return the text tower's states of readings before its last norm, which the stream does not have."""
+    def read(self, written: Written, count: int) -> Fed:
+        """Run text through its tower."""
         own = self.text.embeddings
         x = written.values + own.token_type_embeddings.weight[0] + own.position_embeddings(written.places)
         x, there = own.LayerNorm(x), written.taken[:, None, None]
         with hearing("text tower", written.axis, written.axis, there, readings=count):
             for layer in self.text.encoder.layer:
                 x = normed_first(layer, x, there)
-        return x
+        return Fed(x[:, None], written.taken, written.axis)
 
-    def _seen(self, image: Tokens) -> tuple[Tensor, Tensor, Segments]:
-        """Return the image tower's states of class token and patches, which are there, and their axis."""
+    def seen(self, image: Tokens) -> Fed:
+        """Run the class token and patches through the image tower."""
         own = self.image.embeddings
         first = own.cls_token.expand(len(image.values), -1, -1)
         x = torch.cat([first, image.values], dim=1) + own.position_embeddings
         taken = torch.cat([image.mask.any(dim=1, keepdim=True), image.mask], dim=1)
-        there = taken[:, None, None]
         axis: Segments = (("image_summary", 1), ("image", image.mask.shape[1]))
-        with hearing("image tower", axis, axis, there):
+        with hearing("image tower", axis, axis, taken[:, None, None]):
             for layer in self.image.encoder.layer:
+                x = normed_first(layer, x, taken[:, None, None])
+        return Fed(x[:, None], taken, axis)
+
+    def joined(self, text: Fed, image: Fed | None) -> tuple[Tensor, Tensor]:
+        """Run both through the stream behind its summary token."""
+        values, taken, axis = [self.from_text(text.states[:, 0])], [text.taken], text.axis
+        if image is not None:
+            values, taken = [self.from_image(image.states[:, 0]), *values], [image.taken, *taken]
+            axis = (*image.axis, *axis)
+        if self.summary:
+            rows = len(text.taken)
+            values, taken = [self.stream.cls_token.expand(rows, -1, -1), *values], [taken[0].new_ones(rows, 1), *taken]
+            axis = (("cls", 1), *axis)
+        x, there = torch.cat(values, dim=1), torch.cat(taken, dim=1)[:, None, None]
+        with hearing("stream", axis, axis, there, readings=self.readings.count):
+            for layer in self.stream.encoder.layer:
                 x = normed_first(layer, x, there)
-        return x, taken, axis
+        x = self.stream.layernorm(x)
+        return self.match(x), x[:, 0]
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:

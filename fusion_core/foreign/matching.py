@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,19 @@ class Written:
     taken: Tensor
     places: Tensor
     axis: Segments
+
+
+@dataclass(frozen=True)
+class Fed:
+    """What a tower feeds on: states `[R, L, T, D]` of L of its layers, which are there `bool [R, T]`, and what T is."""
+
+    states: Tensor
+    taken: Tensor
+    axis: Segments
+
+    def rows(self, index: Tensor) -> Fed:
+        """Gather rows `[N]` into a new batch."""
+        return Fed(self.states[index], self.taken[index], self.axis)
 
 
 class Readings(nn.Module):
@@ -89,16 +102,15 @@ class Readings(nn.Module):
         """Return the mean over a record's readings of `x [R, F]`, `[B, F]`."""
         return x.unflatten(0, (-1, self.count)).mean(dim=1)
 
-    def logits(self, pair: Tensor, given: Mapping[str, Tokens]) -> Tensor:
-        """Return the answer `[B, C]` from `[no match, match]` of each reading, `[R, 2]`.
+    def logits(self, pair: Tensor, text: Tensor, image: Tensor) -> Tensor:
+        """Return the answer `[B, C]` from `[no match, match]` of each reading, `[R, 2]`; which are present `[B]`.
 
         Labels: the log-odds of each one's match; 0 for all without a picture, which leaves nothing to match. A match:
         the pair itself, 0 for both where text or image is absent.
         """
-        text, image = (given[m].mask.any(dim=1)[:, None] for m in ("text", "image"))
         if not self.asked:
-            return torch.where(text & image, pair, 0.0)
-        return torch.where(image, (pair[:, 1] - pair[:, 0]).unflatten(0, (-1, self.count)), 0.0)
+            return torch.where((text & image)[:, None], pair, 0.0)
+        return torch.where(image[:, None], (pair[:, 1] - pair[:, 0]).unflatten(0, (-1, self.count)), 0.0)
 
 
 def label_pieces(tokenizer: Tokenizer, labels: Sequence[str], blank: str) -> list[list[int]]:

@@ -14,7 +14,7 @@ from fusion_core.errors import CallError
 from fusion_core.foreign import load_foreign
 from fusion_core.foreign.matching import MOST_LABELS, Readings, room_for
 from fusion_core.types import Record
-from tests.fusion_core.foreign.conftest import LABELS
+from tests.fusion_core.foreign.conftest import LABELS, MATCH
 
 families = pytest.mark.parametrize("name", ["flava", "bridgetower"])
 
@@ -116,3 +116,20 @@ def test_rows_go_through_in_parts_of_as_many_readings_as_fit(opened, records, na
             together = model.fuse(tokens, name)
     assert seen == [5, 5, 2, 12]
     assert torch.allclose(apart, together, atol=2e-5)
+
+
+@families
+@pytest.mark.parametrize("asked", [LABELS, MATCH], ids=["labels", "match"])
+def test_a_ledger_sends_each_record_through_a_tower_once(opened, records, name, asked, monkeypatch):
+    model = opened(name, asked)
+    with torch.no_grad():
+        pool = model.encode(model.prepare(records(name)[:4]))
+    head, rows = model.head(name), {m: torch.tensor([0, 1, 2, 3, 0, 1, -1, 2, -1]) for m in ("text", "image")}
+    rows["image"] = rows["image"].flip(0)
+    one_by_one = [model.fuse({m: pool[m].rows(rows[m][n : n + 1]) for m in rows}, name) for n in range(9)]
+    seen, run = [], head.seen
+    monkeypatch.setattr(head, "seen", lambda image: seen.append(len(image.mask)) or run(image))
+    with torch.no_grad():
+        found = model.fuse_rows(pool, rows, name)
+    assert sum(seen) == 5  # four records, and one without a picture
+    assert torch.allclose(found, torch.cat(one_by_one), atol=2e-5)
