@@ -29,6 +29,15 @@ class MatchingHead(ForeignHead):
         self.bytes_per_element = ForeignHead.bytes_per_element * readings.count
         self.at_once = max(1, ROWS // readings.count)
 
+    @property
+    def cannot(self) -> dict[str, str]:
+        """Say that labels are matched with a picture, so that without one there is no answer."""
+        if not self.readings.asked:
+            return {}
+        return {
+            "answer without image": "its head matches text with an image: without one the logits of all labels are 0"
+        }
+
     def read(self, written: Written, count: int) -> Fed:
         """Run text through its tower, `count` readings of a record one after the other."""
         raise RuntimeError(f"{type(self).__name__} does not define read")

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from fusion_core.asked import Asked
 from fusion_core.attend.heads import tried_heads
 from fusion_core.attention import capture
+from fusion_core.doctor import capabilities
 from fusion_core.encoders import EncoderSource
 from fusion_core.errors import CallError
 from fusion_core.foreign import load_foreign
@@ -133,3 +134,10 @@ def test_a_ledger_sends_each_record_through_a_tower_once(opened, records, name, 
         found = model.fuse_rows(pool, rows, name)
     assert sum(seen) == 5  # four records, and one without a picture
     assert torch.allclose(found, torch.cat(one_by_one), atol=2e-5)
+
+
+@families
+def test_doctor_says_that_labels_have_no_answer_without_an_image(opened, name):
+    for asked, supported in ((LABELS, False), (MATCH, None)):
+        lines = [line for line in capabilities(opened(name, asked)) if line["name"] == f"answer without image: {name}"]
+        assert [line["supported"] for line in lines] == ([] if supported is None else [supported])
