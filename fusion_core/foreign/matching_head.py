@@ -64,13 +64,13 @@ class MatchingHead(ForeignHead):
         pool = {m: t.rows(torch.cat([torch.arange(len(t.mask)), torch.tensor([-1])])) for m, t in projected.items()}
         text = self._in_parts(lambda t: self.read(self.readings.written(t), self.readings.count), pool["text"])
         image = self._in_parts(self.seen, pool["image"])
-        present = {m: pool[m].mask.any(dim=1)[rows[m]] for m in self.modalities}
+        worded, pictured = (pool[m].mask.any(dim=1)[rows[m]] for m in ("text", "image"))
         whole = torch.is_grad_enabled() or open_tape() is not None
         done = []
         for part in torch.arange(len(rows["text"])).split(len(rows["text"]) if whole else self.at_once):
             words = (rows["text"][part] % len(pool["text"].mask))[:, None] * self.readings.count
             read = text.rows((words + torch.arange(self.readings.count)).flatten())
-            done.append(self._answered(read, image.rows(rows["image"][part]), *(present[m][part] for m in present)))
+            done.append(self._answered(read, image.rows(rows["image"][part]), worded[part], pictured[part]))
         logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
         return HeadOutput(logits, {}, fused)
 
