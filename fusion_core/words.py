@@ -46,6 +46,7 @@ LABELS = {
     "stream": "stream",
     "self": "self",
     "cls": "summary token",
+    "text_label": "label pieces",
     "marginal": "marginal donors",
     "completeness_fusion": "completeness",
     "completeness_input": "completeness",
