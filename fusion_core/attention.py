@@ -28,7 +28,7 @@ class Captured:
 
     A gate has one head; its query segment is "fused", the features of the joint vector it feeds, and each key segment
     is one column: a modality. `gated`, of a gate only, is what it weighs, of the same shape.
-    allowed: which keys exist, `bool [B, 1, 1, T_k]`; None means all.
+    allowed: which keys exist, `bool [B, 1, 1, T_k]`, or `[B, H, 1, T_k]` where heads differ; None means all.
     """
 
     site: str

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fusion_core.foreign import altclip as altclip
 from fusion_core.foreign import blip as blip
+from fusion_core.foreign import bridgetower as bridgetower
 from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
+from fusion_core.foreign import flava as flava
 from fusion_core.foreign import llava as llava
 from fusion_core.foreign import qwen2_5_vl as qwen2_5_vl
 from fusion_core.foreign import qwen2_vl as qwen2_vl

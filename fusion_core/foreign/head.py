@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from fusion_core.attention import open_tape
 from fusion_core.errors import CallError
 from fusion_core.fusion.head import Clean, Head, HeadOutput, HeadSettings, TokenSpec
 from fusion_core.types import MODALITIES, Tokens
@@ -70,11 +71,15 @@ class ForeignHead(Head):
 
 
 def fused_in_parts(
-    some: Callable[[Mapping[str, Tokens]], tuple[Tensor, Tensor]], projected: Mapping[str, Tokens]
+    some: Callable[[Mapping[str, Tokens]], tuple[Tensor, Tensor]], projected: Mapping[str, Tokens], rows: int = ROWS
 ) -> HeadOutput:
-    """Run rows through a transformer, a few at a time when nobody differentiates; `some` gives logits and fused."""
+    """Run rows through a transformer; `some` gives logits and fused.
+
+    Not more than `rows` at a time, unless somebody differentiates or a tape is open, on which a layer is heard once.
+    """
     count = len(next(iter(projected.values())).mask)
-    parts = torch.arange(count).split(count if torch.is_grad_enabled() else ROWS)
+    whole = torch.is_grad_enabled() or open_tape() is not None
+    parts = torch.arange(count).split(count if whole else rows)
     done = [some({m: t.rows(part) for m, t in projected.items()}) for part in parts]
     logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
     return HeadOutput(logits, {}, fused)
@@ -113,8 +118,15 @@ def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple
 
 
 def in_parts(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tensor:
-    """Run a tower over rows, a few at a time when nobody differentiates: `[B, ...]`."""
-    if torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS):
+    """Run a tower over rows, a few at a time when nobody differentiates and no tape is open: `[B, ...]`."""
+    whole = torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS)
+    if whole or open_tape() is not None:
         return run(tokens)
     rows = torch.arange(len(tokens.values)).split(ROWS)
     return torch.cat([run(tokens.rows(part)) for part in rows])
+
+
+def read_alone(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tokens:
+    """Return `states` from what reads clean tokens of one modality, `[B, T, D']`: same mask, zeros where masked."""
+    clean = Tokens(torch.where(tokens.mask[..., None], tokens.values, 0.0), tokens.mask)
+    return Tokens(torch.where(tokens.mask[..., None], in_parts(run, clean), 0.0), tokens.mask)

@@ -32,7 +32,7 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     name, found = family_of(folder)
     classes = asked.classes
     task = "match" if asked.task else "labels"
-    parts = found.build(folder.load(found.class_name(folder, task)), folder, asked)
+    parts = found.build(found.load(folder, task), folder, asked)
     stack = LoadedStack(parts.encoders)
     head = parts.head
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from tests.fusion_core.foreign.tiny.altclip import altclip
 from tests.fusion_core.foreign.tiny.blip import blip
+from tests.fusion_core.foreign.tiny.bridgetower import bridgetower
 from tests.fusion_core.foreign.tiny.clap import clap
 from tests.fusion_core.foreign.tiny.clip import clip
+from tests.fusion_core.foreign.tiny.flava import flava
 from tests.fusion_core.foreign.tiny.llava import llava
 from tests.fusion_core.foreign.tiny.qwen_vl import qwen2_5_vl, qwen2_vl
 from tests.fusion_core.foreign.tiny.siglip import siglip
@@ -17,8 +19,10 @@ BY_TASK = {"vilt": vilt, "blip": blip}
 FAMILIES = {
     "altclip": altclip,
     "blip": blip,
+    "bridgetower": bridgetower,
     "clap": clap,
     "clip": clip,
+    "flava": flava,
     "llava": llava,
     "qwen2_5_vl": qwen2_5_vl,
     "qwen2_vl": qwen2_vl,
