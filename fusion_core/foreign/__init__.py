@@ -6,6 +6,7 @@ from fusion_core.foreign import blip as blip
 from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
 from fusion_core.foreign import llava as llava
+from fusion_core.foreign import qwen2_audio as qwen2_audio
 from fusion_core.foreign import siglip as siglip
 from fusion_core.foreign import vilt as vilt
 from fusion_core.foreign.family import Family, Parts, family
