@@ -79,6 +79,8 @@ def heard_attention(
         assert fused is not None
         return fused, None
     within = _within(query, key, attention_mask, causal)
+    # Heads that share keys and values: one copy each, as every head's weights are heard.
+    key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
     passed = hear(site, _weights(query, key, attention_mask, scaling, causal), within)
     if fused is not None:
         return fused, passed

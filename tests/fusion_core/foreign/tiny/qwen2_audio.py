@@ -21,7 +21,7 @@ def qwen2_audio(folder, language: dict | None = None, sound: dict | None = None)
                       "encoder_attention_heads": 2, "encoder_ffn_dim": 32, "max_source_positions": 50,
                       "initializer_range": 0.3},
         text_config={"model_type": "qwen2", "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
-                     "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": tokenizer.get_vocab_size(),
+                     "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": tokenizer.get_vocab_size(),
                      "max_position_embeddings": 256, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
                      "initializer_range": 0.3} | (language or {}),
         audio_token_index=tokenizer.token_to_id("<|AUDIO|>"),
