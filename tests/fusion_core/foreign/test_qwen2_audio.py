@@ -11,6 +11,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer
 
+from fusion_core.attribute.pose import at_input
 from fusion_core.encoders.stack import decode
 from fusion_core.errors import ModelError
 from fusion_core.foreign import load_foreign
@@ -168,6 +169,26 @@ def test_every_frame_that_is_read_is_a_tokens_and_silence_is_the_family_s(opened
     half = np.concatenate([noise(4_000), np.zeros(8_000, np.float32)])
     _, behind, _, _ = heard(opened(NAME), half)
     assert torch.allclose(encoder.baseline(behind)[0, 0, 0], behind.values[0, :, -3:].max(), atol=1e-5)
+
+
+def test_memory_of_a_row_counts_tokens_that_are_not_explained(opened, records):
+    model, record = opened(NAME), records(NAME)[0]
+    inputs, tokens = model.encode_record(record)
+    problem = at_input(model, inputs, tokens, NAME, 0, ("text",))
+    row = problem.bytes_per_element * problem.values[0].numel()
+    assert row >= model.head(NAME).bytes_per_element * sum(t.values.numel() for t in tokens.values())
+
+
+def test_states_of_the_clip_are_the_language_model_s_own_without_text(family, opened, records):
+    own, tokenizer, folder = family
+    record = records(NAME)[11]
+    read, count = features(folder, decode(record, "audio")[0].samples)
+    ids = torch.tensor([tokenizer.encode(asked(count, "")).ids])
+    _, tokens = opened(NAME).encode_record(record)
+    with torch.no_grad():
+        states = opened(NAME).head(NAME).states("audio", tokens["audio"])
+        whole = own.model(input_ids=ids, **read).last_hidden_state[0]
+    assert torch.allclose(states.values[0], whole[ids[0] == own.config.audio_token_id], atol=2e-4)
 
 
 @pytest.mark.parametrize(
