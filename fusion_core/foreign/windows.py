@@ -147,6 +147,8 @@ def _extractor(settings: Mapping[str, Any], name: str) -> WhisperFeatureExtracto
     for key in ZERO:
         if settings.get(key, 0) != 0:
             raise ModelError(f"preprocessor_config.json of {name} has {key} {settings[key]}; only 0 is read")
+    if given.get("n_fft", 400) > given.get("sampling_rate", 16_000) * given.get("chunk_length", 30):
+        raise ModelError(f"preprocessor_config.json of {name} has n_fft over its whole window")
     try:
         return WhisperFeatureExtractor(**given)
     except (TypeError, ValueError) as error:

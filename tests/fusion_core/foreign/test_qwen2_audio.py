@@ -198,6 +198,7 @@ def test_states_of_the_clip_are_the_language_model_s_own_without_text(family, op
         ({"sound": {"chunk_length": 30}}, "its audio tower reads 16 of 100"),
         ({"sound": {"hop_length": 0}}, "out of range"),
         ({"sound": {"sampling_rate": "fast"}}, "out of range"),
+        ({"sound": {"n_fft": 16_000, "sampling_rate": 4_000}}, "n_fft over its whole window"),
         ({"sound": {"dither": 0.1}}, "dither 0.1; only 0 is read"),
         ({"language": {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}}, "sliding_attention"),
     ],
