@@ -130,6 +130,20 @@ def test_a_clip_longer_than_the_window_is_cut_and_said(opened):
     assert notes == ("audio cut to its first 2 of 6.0 s",)
 
 
+def test_the_window_that_is_published_is_750_tokens_of_40_ms(tmp_path):
+    sound = {"feature_size": 128, "hop_length": 160, "chunk_length": 30, "n_fft": 400, "return_attention_mask": True}
+    tower = {"num_mel_bins": 128, "max_source_positions": 1_500}
+    model = load_foreign(tiny(tmp_path, {"max_position_embeddings": 1_024}, sound, tower), LABELS)
+    _, inputs, tokens, _ = heard(model, noise(30 * RATE))
+    assert inputs.values.shape == (1, 128, 3_000)
+    assert tokens.values.shape[1] == model.stack.encoders["audio"].tokens == 750
+    assert inputs.axes[0].spans[-1] == pytest.approx((29.96, 30.0))
+    with torch.no_grad():
+        text = model.encode(model.prepare([Record("t", text=TEXT)]))["text"]
+        assert torch.isfinite(model.fuse({"text": text, "audio": tokens}, NAME)).all()
+    assert 0 < model.stack.encoders["text"].limit < 1_024 - 750
+
+
 def test_spans_are_seconds_of_the_clip_at_any_rate(opened):
     _, inputs, _, _ = heard(opened(NAME), noise(44_100 // 2), 44_100)
     spans = inputs.axes[0].spans

@@ -12,14 +12,14 @@ from tests.fusion_core.foreign.tiny.saving import keep, prompt_tokenizer
 MARKS = ("<|im_start|>", "<|im_end|>", "<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>")
 
 
-def qwen2_audio(folder, language: dict | None = None, sound: dict | None = None):
+def qwen2_audio(folder, language: dict | None = None, sound: dict | None = None, tower: dict | None = None):
     """Its window is 2 s, its tokens 80 ms."""
     torch.manual_seed(7)
     tokenizer = prompt_tokenizer(*MARKS)
     config = transformers.Qwen2AudioConfig(
         audio_config={"model_type": "qwen2_audio_encoder", "num_mel_bins": 16, "d_model": 16, "encoder_layers": 2,
                       "encoder_attention_heads": 2, "encoder_ffn_dim": 32, "max_source_positions": 50,
-                      "initializer_range": 0.3},
+                      "initializer_range": 0.3} | (tower or {}),
         text_config={"model_type": "qwen2", "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
                      "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": tokenizer.get_vocab_size(),
                      "max_position_embeddings": 256, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
