@@ -10,6 +10,7 @@ from fusion_core.foreign import clip as clip
 from fusion_core.foreign import flava as flava
 from fusion_core.foreign import llava as llava
 from fusion_core.foreign import qwen2_5_vl as qwen2_5_vl
+from fusion_core.foreign import qwen2_audio as qwen2_audio
 from fusion_core.foreign import qwen2_vl as qwen2_vl
 from fusion_core.foreign import siglip as siglip
 from fusion_core.foreign import siglip2 as siglip2
