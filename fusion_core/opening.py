@@ -12,6 +12,7 @@ from fusion_core.encoders import EncoderRoots
 from fusion_core.encoders.source import hash_file, hash_settings
 from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign import is_foreign, load_foreign
+from fusion_core.foreign.weights import hash_weights, weight_files
 from fusion_core.model import FusedModel
 from fusion_core.own import load_object
 from fusion_core.types import Record
@@ -46,7 +47,7 @@ def mark_model(path: Path, asked: Asked | None = None) -> str:
     if asked.object:  # their code may read anything: the name is all that is known
         return hashlib.sha256(asked.object.encode()).hexdigest()
     if is_foreign(path):
-        digest = hashlib.sha256(f"{hash_file(path / 'model.safetensors')} {hash_settings(path, '')}".encode())
+        digest = hashlib.sha256(f"{hash_weights(weight_files(path))} {hash_settings(path, '')}".encode())
         digest.update(repr((asked.labels, asked.task)).encode())
         return digest.hexdigest()
     if not (path / "model.json").is_file():

@@ -138,7 +138,7 @@ def load_frozen(model_class: Any, folder: Path, **how: Any) -> Any:
     lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
     if lacking or report.get("mismatched_keys"):
         raise ModelError(
-            f"model.safetensors in {folder.name} lacks {len(lacking)} weights of a {model_class.__name__}"
+            f"the safetensors in {folder.name} lack {len(lacking)} weights of a {model_class.__name__}"
             f"{', such as ' + lacking[0] if lacking else ''}: they would be random"
         )
     return model.eval().requires_grad_(False)
@@ -160,11 +160,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a model folder; raises ModelError when it is too large, or none."""
+def read_settings(path: Path, most: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
+    """Read a JSON object of a model folder; raises ModelError when it is over `most` bytes, or no JSON object."""
     named = f"{path.name} of {path.parent.name}"
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ModelError(f"{named} is over {MAX_CONFIG_BYTES:,} bytes", "model_refused")
+    if path.stat().st_size > most:
+        raise ModelError(f"{named} is over {most:,} bytes", "model_refused")
     try:
         found = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:

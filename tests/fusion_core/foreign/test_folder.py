@@ -72,6 +72,7 @@ POISON = {
     "huge-vocabulary": {"text_config": {"vocab_size": 10**12}},
     "many-layers": {"vision_config": {"num_hidden_layers": 10**6}},
     "large-picture": {"vision_config": {"image_size": 10**6}},
+    "other-weights": {"transformers_weights": "other.safetensors"},
     "infinite": {"logit_scale_init_value": float("inf")},
 }
 
