@@ -161,4 +161,5 @@ def _card(loaded: FusedModel, name: str, trace: Trace | None, failure: str | Non
         has_attention=not silent,
         sentence=failure or silent,
         level=LEVELS.get(name, ""),
+        place=loaded.head(name).where,
     )

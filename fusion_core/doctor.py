@@ -12,13 +12,14 @@ from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, load_encoder
 from fusion_core.errors import CallError, FusionError
 from fusion_core.foreign.donors import pass_seconds
 from fusion_core.foreign.head import ForeignHead
+from fusion_core.foreign.place import Place
 from fusion_core.lines import Line
 from fusion_core.model import FusedModel
 from fusion_core.own import object_lines
 from fusion_core.probe import PROBE
 from fusion_core.types import Tokens
 from fusion_core.verify.parity import parity
-from fusion_core.words import AS_LOADED, accuracy_words
+from fusion_core.words import AS_LOADED, accuracy_words, size
 
 PACKAGES = ("torch", "transformers", "captum", "streamlit", "soundfile", "pyarrow")
 
@@ -102,10 +103,19 @@ def _loaded_lines(model: FusedModel, name: str, one: dict[str, Tokens]) -> Itera
     """Say what a model that was not fitted here cannot do, and whether gradients see the model that answers."""
     head = model.head(name)
     if isinstance(head, ForeignHead):
+        if head.place.held:
+            yield _line(f"device: {name}", True, _place_words(head.place))
         yield from (_line(f"{what}: {name}", False, why) for what, why in head.cannot.items())
     found = parity(model, one, name)
     if found is not None:
         yield _line(f"parity: {name}", bool(found.passed), found.sentence)
+
+
+def _place_words(place: Place) -> str:
+    """Say where the model is. How far half precision is off from float32 is not said: it is not measured."""
+    free = place.free()
+    left = "torch cannot tell this device's free memory" if free is None else f"{size(free)} of memory free"
+    return f"{place.words} of weights; {left}"
 
 
 def _absence_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:

@@ -12,6 +12,7 @@ from fusion_core.encoders import EncoderRoots
 from fusion_core.encoders.source import hash_file, hash_settings
 from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign import is_foreign, load_foreign
+from fusion_core.foreign.place import place_of
 from fusion_core.foreign.weights import hash_weights, weight_files
 from fusion_core.model import FusedModel
 from fusion_core.own import load_object
@@ -29,6 +30,8 @@ def open_fused(
     is asked for other classes than its own.
     """
     asked = asked or Asked()
+    if asked.elsewhere and not is_foreign(path):
+        raise CallError(f"{asked.object or path.name} runs as it is; --device and --dtype are for Hugging Face models")
     if asked.object:
         return load_object(asked.object, records)
     if is_foreign(path):
@@ -49,6 +52,9 @@ def mark_model(path: Path, asked: Asked | None = None) -> str:
     if is_foreign(path):
         digest = hashlib.sha256(f"{hash_weights(weight_files(path))} {hash_settings(path, '')}".encode())
         digest.update(repr((asked.labels, asked.task)).encode())
+        precision = place_of(asked).precision
+        if precision != "float32":  # it may answer otherwise; another device does not, beyond rounding
+            digest.update(precision.encode())
         return digest.hexdigest()
     if not (path / "model.json").is_file():
         raise ModelError(

@@ -41,6 +41,15 @@ def named_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
                        help="your own model; runs your code")  # fmt: skip
     parser.add_argument("--labels", default="", metavar="A,B,C", help="classes a foreign model chooses among")
     parser.add_argument("--task", default="", choices=("match",), help="what else a foreign model is asked")
+    place_flags(parser)
+
+
+def place_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where foreign models run, and how precisely."""
+    from fusion_core.asked import DEVICES, DTYPES
+
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where a foreign model runs (default: auto)")
+    parser.add_argument("--dtype", default="", choices=DTYPES, help="its precision (default: what the device likes)")
 
 
 class _OwnObject(argparse.Action):
@@ -119,7 +128,7 @@ def asked_of(given: argparse.Namespace) -> Any:
     """Return what a foreign model is asked."""
     from fusion_core.asked import Asked, labels_of
 
-    return Asked(labels_of(given.labels), given.task, given.model_object)
+    return Asked(labels_of(given.labels), given.task, given.model_object, given.device, given.dtype)
 
 
 def open_model(given: argparse.Namespace) -> Any:

@@ -123,15 +123,15 @@ def hash_settings(folder: Path, expected: str) -> str:
     return found
 
 
-def load_frozen(model_class: Any, folder: Path, **how: Any) -> Any:
-    """Load a Transformers model from safetensors, float32, frozen, with every weight taken from the file.
+def load_frozen(model_class: Any, folder: Path, dtype: torch.dtype = torch.float32, **how: Any) -> Any:
+    """Load a Transformers model from safetensors, frozen, with every weight taken from the file.
 
     how: what else `from_pretrained` is told. Raises ModelError when the file is damaged or lacks weights (they would
     be random), or the config does not fit.
     """
     try:
         model, report = model_class.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, output_loading_info=True, **how
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True, **how
         )
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"the weights in {folder.name} cannot be loaded as {model_class.__name__}") from error

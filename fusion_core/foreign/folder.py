@@ -21,6 +21,7 @@ from fusion_core.encoders.source import (
     read_settings,
 )
 from fusion_core.errors import ModelError
+from fusion_core.foreign.place import HERE, Place
 from fusion_core.foreign.weights import hash_weights, stored_elements, weight_files
 
 #: What from_pretrained of a named class, or we, may read beside the weights.
@@ -62,18 +63,20 @@ class Folder:
         """Return one of the small JSON files; empty without it."""
         return read_settings(self.path / name) if (self.path / name).is_file() else {}
 
-    def load(self, class_name: str) -> Any:
-        """Return the frozen model of a named class, its attention heard by our tapes.
+    def load(self, class_name: str, place: Place = HERE) -> Any:
+        """Return the frozen model of a named class at a place, its attention heard by our tapes.
 
         Raises ModelError when the weights do not fit the class and its config, or are not finite.
         """
         model_class = getattr(transformers, class_name)
         _fits(self.path, self.files, model_class, self.config)
-        model = load_frozen(model_class, self.path, attn_implementation="fusion_lens")
+        model = load_frozen(model_class, self.path, place.dtype, attn_implementation="fusion_lens")
         for name, weights in model.state_dict().items():
             if weights.is_floating_point() and not bool(torch.isfinite(weights).all()):
-                raise ModelError(f"the weights of {self.path.name} hold a non-finite number in {name}")
-        return model
+                raise ModelError(
+                    f"the weights of {self.path.name} hold a non-finite number, read as {place.words}: {name}"
+                )
+        return model.to(place.device)
 
 
 def is_foreign(path: Path) -> bool:

@@ -50,10 +50,15 @@ def hearing(name: str, query: Segments, key: Segments, allowed: Tensor, layer: i
 
 
 def hear(site: Site, weights: Tensor) -> Tensor:
-    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe."""
+    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe: in float32 on the CPU, as tapes have it.
+
+    Returned as they came, on the model's device in its precision.
+    """
     probe = Probe(site.name, site.layers)
     site.layers += 1
-    return probe(weights, site.allowed, site.query, site.key)
+    with torch.device("cpu"):  # an edit that makes tensors makes them beside those it is given
+        passed = probe(weights.float().cpu(), site.allowed.cpu(), site.query, site.key)
+    return passed.to(weights)
 
 
 def heard_attention(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from fusion_core.foreign.donors import DONORS, draw
 from fusion_core.foreign.family import family_of
 from fusion_core.foreign.folder import open_folder
 from fusion_core.foreign.late import LateHead
+from fusion_core.foreign.place import place_of
+from fusion_core.foreign.placing import placed
 from fusion_core.model import Background, FusedModel, as_loaded
 from fusion_core.tokens import encode_records
 from fusion_core.types import Record
@@ -30,7 +33,11 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     name, found = family_of(folder)
     classes = asked.classes
     task = "match" if asked.task else "labels"
-    parts = found.build(folder.load(found.class_name(folder, task)), folder, asked)
+    place = place_of(asked)
+    own = folder.load(found.class_name(folder, task), place)
+    place = replace(place, held=sum(p.numel() * p.element_size() for p in own.parameters()))
+    with place.device, torch.no_grad():
+        parts = placed(found.build(own, folder, asked), place)
     stack = LoadedStack(parts.encoders)
     head = parts.head
 
@@ -60,4 +67,4 @@ def threshold(head: LateHead, stack: EncoderStack, records: Sequence[Record], se
     with torch.no_grad():
         cosine = head.cosine(found.batch(torch.arange(len(found))))
     own = torch.eye(len(cosine), dtype=torch.bool)
-    return -head.scale * (cosine[own].mean() + cosine[~own].mean()) / 2
+    return -float(head.scale) * (cosine[own].mean() + cosine[~own].mean()) / 2
