@@ -181,8 +181,8 @@ def judge_map(
     checks = polarity_violations(model, found.tokens, trace.strategy, model.classes.index(target), {"map": scores})
     if against_chance and (check := _random_heads(model, found, trace, (*trace.scores, *views), explained, name)):
         checks = (*checks, check)
-    found = doubted(judge(table, scores), map_kind(name), trace.checks)
-    return judged_json(found, checks, LABELS)
+    measured = doubted(judge(table, scores), map_kind(name), trace.checks)
+    return judged_json(measured, checks, LABELS)
 
 
 def _random_heads(
