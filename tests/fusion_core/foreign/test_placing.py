@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+from concurrent.futures import Future
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,14 +14,16 @@ from fusion_core.attention import capture
 from fusion_core.doctor import capabilities
 from fusion_core.errors import CallError
 from fusion_core.foreign import load_foreign
-from fusion_core.foreign.place import HERE, place_of
+from fusion_core.foreign.place import HERE, Place, place_of
 from fusion_core.foreign.placing import Crossing
 from fusion_core.opening import mark_model, open_fused
 from fusion_core.question import Question
 from fusion_core.token_cache import encoder_key
 from fusion_core.trace import trace_record
-from tests.conftest import SAMPLES
+from tests.conftest import SAMPLES, absent
 from tests.fusion_core.foreign.conftest import LABELS, MATCH
+from tests.fusion_core.foreign.elsewhere import NAME as ELSEWHERE
+from tests.fusion_core.foreign.elsewhere import another_device
 from tests.fusion_core.foreign.tiny import FAMILIES
 
 HALF = Asked(labels=LABELS.labels, dtype="bfloat16")
@@ -139,3 +143,43 @@ def test_doctor_says_where_the_model_is(folders):
     line = said["device: clip"]
     assert line["supported"]
     assert line["reason"] == "cpu · bfloat16 · 28 kB of weights; torch cannot tell this device's free memory"
+
+
+class InTurn:
+    """A pool that does the work at once, where it is asked for."""
+
+    def __init__(self, *about):
+        self.shutdown = lambda **how: None
+
+    def submit(self, run, *given):
+        done = Future()
+        done.set_result(run(*given))
+        return done
+
+
+@every
+def test_no_tensor_is_made_off_the_device(folders, records, monkeypatch, name):
+    """On a stand-in for a device: see `elsewhere`. CUDA and MPS themselves were not run."""
+    some, question = records(name)[:3], Question(seam="input", method="input_x_gradient")
+    monkeypatch.setattr("fusion_core.foreign.donors.pass_seconds", lambda head, tokens: 9.0)  # the fewest donors
+    plain = load_foreign(folders(name), LABELS, lambda: some)
+    monkeypatch.setattr("fusion_core.encoding.ThreadPoolExecutor", InTurn)  # the stand-in is known to this thread only
+    monkeypatch.setattr("fusion_core.foreign.load.place_of", lambda asked: Place(ELSEWHERE, torch.float32))
+    with another_device():
+        model = load_foreign(folders(name), LABELS, lambda: some)
+        head = model.head(name)
+        assert {p.device for p in head.parameters()} == {ELSEWHERE}
+        _, tokens = model.encode_record(some[0])
+        for m, own in tokens.items():
+            assert torch.equal(own.values, plain.encode_record(some[0])[1][m].values)
+        for left in ((), *((m,) for m in model.modalities), model.modalities):
+            given = absent(tokens, *left)
+            found = model.fuse(given, name)
+            assert found.device.type == "cpu"
+            assert torch.allclose(found, plain.fuse(given, name), atol=2e-5)
+        (trace,), (wanted,) = (trace_record(m, some[0], m.strategies, question) for m in (model, plain))
+        assert np.allclose(trace.prediction.probabilities, wanted.prediction.probabilities)
+        assert len(trace.attention) == len(wanted.attention)
+        for mine, theirs in zip(trace.attributions, wanted.attributions, strict=True):
+            for m, scores in mine.scores.items():
+                assert np.abs(scores - theirs.scores[m]).max() <= 1e-4 * np.abs(theirs.scores[m]).max()
