@@ -47,13 +47,18 @@ class Place:
 HERE = Place(torch.device("cpu"), torch.float32)
 
 
+def devices() -> dict[str, bool]:
+    """Return the devices that are known, the one preferred first, and whether torch sees each here."""
+    return {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+
+
 def place_of(asked: Asked) -> Place:
     """Return where a model is to run; raises CallError for a device that is not here, or an unknown precision.
 
     `auto` is CUDA, else MPS, else the CPU. Half precision where the device likes it: bfloat16 on CUDA that supports
     it, float16 on MPS; else float32.
     """
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    there = devices()
     name = next(d for d, found in there.items() if found) if asked.device == "auto" else asked.device
     if name not in there:
         raise CallError(f"--device {name!r} is unknown; known: auto, {', '.join(there)}")
