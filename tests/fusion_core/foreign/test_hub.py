@@ -158,3 +158,10 @@ def test_the_dashboard_takes_a_name_and_hands_on_the_folder(hub, monkeypatch, ca
         assert content[content.index(words[0]) + 1] == words[1]
     assert "--allow-hub" in content
     assert "--dtype" not in content
+
+
+def test_the_dashboard_keeps_at_least_one_model(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["dashboard", "--keep-models", "0"])
+    with pytest.raises(SystemExit):
+        dashboard()
+    assert "--keep-models 0; at least 1" in capsys.readouterr().err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import Future
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from fusion_core.foreign.place import HERE, Place, place_of
 from fusion_core.foreign.placing import Crossing
 from fusion_core.opening import mark_model, open_fused
 from fusion_core.question import Question
+from fusion_core.report import gather
 from fusion_core.token_cache import encoder_key
 from fusion_core.trace import trace_record
 from tests.conftest import SAMPLES, absent
@@ -192,3 +194,9 @@ def test_no_tensor_is_made_off_the_device(folders, records, monkeypatch, name):
         for mine, theirs in zip(trace.attributions, wanted.attributions, strict=True):
             for m, scores in mine.scores.items():
                 assert np.abs(scores - theirs.scores[m]).max() <= 1e-4 * np.abs(theirs.scores[m]).max()
+
+
+def test_the_case_file_says_where_the_model_ran(opened, records):
+    model, record = opened("clip", HALF), records("clip")[0]
+    case = gather(model, record, model.strategies, Question(), datetime(2026, 1, 1, tzinfo=UTC))
+    assert ("runs on", "cpu · bfloat16 · 28 kB") in case.versions
