@@ -25,7 +25,7 @@ LAYERS = [
     {"trace", "answers", "fit", "card", "fit_data"},
     {"probe", "bundle", "lines", "answer_table", "fit_figures", "foreign"},
     {"own"},
-    {"opening"},
+    {"opening", "hub"},
     {"doctor", "fit_course", "influence", "neighbours", "report"},
     {"log"},
     {"diagnose"},
