@@ -5,8 +5,11 @@ from __future__ import annotations
 from fusion_core.foreign import blip as blip
 from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
+from fusion_core.foreign import idefics3 as idefics3
 from fusion_core.foreign import llava as llava
+from fusion_core.foreign import paligemma as paligemma
 from fusion_core.foreign import siglip as siglip
+from fusion_core.foreign import smolvlm as smolvlm
 from fusion_core.foreign import vilt as vilt
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import is_foreign

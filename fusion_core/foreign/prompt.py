@@ -25,6 +25,7 @@ class Template:
 
     opening, closing: what stands directly around the media, only where they are there. gap: what stands between the
     record's text and the operator's prompt. answer: what stands between `after` and the first letter of an answer.
+    framed: whether the pieces a tokenizer puts before every text of its own accord stand first here too.
     """
 
     media: str
@@ -35,6 +36,7 @@ class Template:
     after: str = ""
     gap: str = "\n"
     answer: str = ""
+    framed: bool = True
 
     def trail(self, prompt: str) -> str:
         """Return what stands behind the record's text: the operator's prompt, if there is one, and `after`."""
@@ -84,7 +86,7 @@ class Prompt:
 def read_prompt(template: Template, tokenizer: Tokenizer, asked: Asked) -> Prompt:
     """Cut a template into pieces; raises CallError for a label that is no answer or a long one."""
     lead, trail = template.between, template.trail(asked.prompt or (MATCH_PROMPT if asked.task else ""))
-    start = _framing(tokenizer) + _ids(tokenizer, template.before)
+    start = (_framing(tokenizer) if template.framed else ()) + _ids(tokenizer, template.before)
     found = tokenizer.encode(f"{lead}a{trail}", add_special_tokens=False)
     between = tuple(i for i, (_, end) in zip(found.ids, found.offsets, strict=True) if end <= len(lead))
     after = tuple(i for i, (at, _) in zip(found.ids, found.offsets, strict=True) if at > len(lead))
