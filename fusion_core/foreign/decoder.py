@@ -178,7 +178,9 @@ class DecoderHead(ForeignHead):
     def _read(self, x: Tensor, there: Tensor, positions: Tensor, order: Tensor, given: Mapping[str, Tokens]) -> Tensor:
         """Return the last states `[B, P + A, H]`; order: which pieces behind the prompt read which, `[A, A]`."""
         batch, more = len(x), len(order)
-        prompt = torch.cat([self.visible(there, given), torch.zeros(batch, there.shape[1], more, dtype=torch.bool)], dim=2)
+        prompt = torch.cat(
+            [self.visible(there, given), torch.zeros(batch, there.shape[1], more, dtype=torch.bool)], dim=2
+        )
         behind = torch.cat([there[:, None].expand(-1, more, -1), order.expand(batch, -1, -1)], dim=2)
         mask = torch.cat([prompt, behind], dim=1)
         # What is not there reads itself, and nobody reads it: a row without keys has no softmax.
