@@ -2,7 +2,7 @@
 
 The prompt is a prefix in which everything reads everything; only the answer reads in order. A record's text is asked
 as a question in English, `answer en {text}`, as the models that were tuned on many tasks were; where there is no text,
-this asks for nothing in particular. A record has one picture; several are not read. Gemma reads its word pieces times
+`answer en` asks for nothing in particular. A record has one picture; several are not read. Gemma reads its word pieces times
 the root of its width (its embedding table does that), and picture tokens as the projector gives them.
 
 PaliGemma 2 is Gemma 2: its attention bends scores (`attn_logit_softcapping`), which is written out here, and half of
@@ -28,7 +28,7 @@ from fusion_core.foreign.pieces import prompted_pieces
 from fusion_core.foreign.prompt import Template, read_prompt, stop_pieces
 from fusion_core.types import Tokens
 
-TEMPLATE = Template("image", between="<bos>answer en ", after="\n", gap=" ", framed=False)
+TEMPLATE = Template("image", between="<bos>answer en", space=" ", after="\n", gap=" ", framed=False)
 
 
 class PrefixHead(DecoderHead):

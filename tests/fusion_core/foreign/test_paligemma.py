@@ -69,12 +69,26 @@ def test_answers_are_weighed_as_the_family_does(owned, records):
     assert torch.allclose(answered(model, record), wanted, atol=2e-4)
 
 
+@pytest.mark.parametrize("text", ["red cat", " red", "1 red", "\n", ""])
+def test_a_text_is_cut_behind_its_question_as_the_family_cuts_it(owned, text):
+    own, model = owned
+    inputs = model.prepare([Record("x", text=text)])
+    wanted = own.likelihoods(f"<bos>answer en {text}\n", LABELS.labels)
+    assert torch.allclose(answered(model, Record("x", text=text)), wanted, atol=2e-4)
+    assert all(label == text[int(a) : int(b)] for label, (a, b) in zip(*_words(inputs), strict=True))
+
+
+def _words(inputs):
+    axis = inputs.axes(0)["text"]
+    return axis.labels, axis.spans
+
+
 def test_what_is_absent_is_not_in_the_prefix(owned, records):
     own, model = owned
     wanted = own.likelihoods(f"<bos>answer en {TEXT}\n", LABELS.labels)
     assert torch.allclose(answered(model, Record("t", text=TEXT)), wanted, atol=2e-4)
     seen = Record("i", image=records("paligemma")[0].image)
-    wanted = own.likelihoods(f"{CELLS}<bos>answer en \n", LABELS.labels, pixel_values=own.pixels(seen))
+    wanted = own.likelihoods(f"{CELLS}<bos>answer en\n", LABELS.labels, pixel_values=own.pixels(seen))
     assert torch.allclose(answered(model, seen), wanted, atol=2e-4)
 
 
