@@ -154,3 +154,17 @@ def test_a_tokenizer_without_its_start_is_refused(tmp_path):
     (folder / "tokenizer.json").write_text(json.dumps(kept))
     with pytest.raises(ModelError, match="<bos>"):
         load_foreign(folder, LABELS)
+
+
+def test_states_are_the_familys_own_with_nothing_else_to_read(owned, records):
+    own, model = owned
+    record = Record("x", text=TEXT, image=records("paligemma")[0].image)
+    _, tokens = model.encode_record(record)
+    for modality, prompt in (("text", f"<bos>answer en {TEXT}\n"), ("image", f"{CELLS}<bos>answer en\n")):
+        ids = torch.tensor([own.ids(prompt)])
+        given = {"pixel_values": own.pixels(record)} if modality == "image" else {}
+        with torch.no_grad():
+            found = model.head("paligemma").states(modality, tokens[modality]).values[0]
+            read = own.model.model(input_ids=ids, token_type_ids=torch.zeros_like(ids), **given).last_hidden_state[0]
+        start = 0 if modality == "image" else ids.shape[1] - 1 - len(found)
+        assert torch.allclose(found, read[start : start + len(found)], atol=2e-4)

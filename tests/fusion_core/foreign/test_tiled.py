@@ -276,3 +276,26 @@ def test_a_match_asks_yes_or_no_behind_the_text(owned, name):
     wanted = likelihoods(own, tokenizer, prompt, ("no", "yes"), pixel_values=found["pixel_values"].float())
     assert torch.allclose(answered(model, record), wanted, atol=2e-4)
     assert answered(model, Record("t", text=TEXT)).abs().max() == 0
+
+
+@both
+def test_states_are_the_familys_own_at_the_cells_with_nothing_else_to_read(owned, opened, name):
+    own, tokenizer, folder = owned(name)
+    model = opened(name)
+    head = model.head(name)
+    records = [Record(str(n), image=picture(*shape)) for n, shape in enumerate(((24, 60), (40, 40)))]
+    image = model.encode(model.prepare(records))["image"]
+    with torch.no_grad():
+        found = head.states("image", image)
+    assert torch.equal(found.mask, image.mask)
+    assert found.values.shape[-1] == head.states_width("image")
+    assert found.values[0, 12:].abs().max() == 0
+    for row, record in enumerate(records):
+        shown, grid = seen(name, folder, record)
+        ids = torch.tensor(
+            [tokenizer.encode(f"{STARTS[name]}User:{expanded(name, *grid)}<end_of_utterance>\nAssistant:").ids]
+        )
+        with torch.no_grad():
+            read = own.model(input_ids=ids, pixel_values=shown["pixel_values"].float()).last_hidden_state
+        wanted = read[ids == tokenizer.token_to_id("<image>")]
+        assert torch.allclose(found.values[row][found.mask[row]], wanted, atol=2e-4)
