@@ -2,8 +2,8 @@
 
 The prompt is a prefix in which everything reads everything; only the answer reads in order. A record's text is asked
 as a question in English, `answer en {text}`, as the models that were tuned on many tasks were; where there is no text,
-`answer en` asks for nothing in particular. A record has one picture; several are not read. Gemma reads its word pieces times
-the root of its width (its embedding table does that), and picture tokens as the projector gives them.
+`answer en` asks for nothing in particular. Gemma reads its word pieces times the root of its width (its embedding table
+does that), and picture tokens as the projector gives them. A record has one picture; several are not read.
 
 PaliGemma 2 is Gemma 2: its attention bends scores (`attn_logit_softcapping`), which is written out here, and half of
 its layers read `sliding_window` pieces back. Prompt and answer together are kept within that window, where both kinds
