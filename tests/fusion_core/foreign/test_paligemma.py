@@ -122,8 +122,11 @@ def test_bent_scores_are_heard_as_they_are_used(owned, records):
     bent = own.model.config.text_config.model_type == "gemma2"
     assert head.kernel == ("explicit" if bent else "fused")
     _, tokens = model.encode_record(Record("x", text=TEXT, image=records("paligemma")[0].image))
+    with torch.no_grad():
+        plain = head(tokens).logits
     with torch.no_grad(), capture() as tape:
         heard = head(tokens).logits
+    assert torch.equal(heard, plain)
     with torch.no_grad(), capture(edit=lambda probe, weights, allowed: weights) as edited:
         passed = head(tokens).logits
     with torch.no_grad(), capture(edit=uniform):
