@@ -63,9 +63,7 @@ class MarkBook:
                 last = r == rows - 1
                 found += self._cut("\n\n" if last else "\n", row[-1] * STAGES - 1, (*row, 0) if last else row)
             found += self._cut(AROUND + WHOLE, tiles * STAGES, (0,))
-            beside = torch.zeros(len(found), 1 + tiles, dtype=torch.bool)
-            for number, (_, _, with_any_of) in enumerate(found):
-                beside[number, list(with_any_of)] = True
+            beside = torch.tensor([[tile in with_any_of for tile in range(1 + tiles)] for _, _, with_any_of in found])
             pieces, stages = torch.tensor([(piece, stage) for piece, stage, _ in found]).T
             self.known[rows, columns] = Marks(pieces, stages, beside)
         return self.known[rows, columns]
@@ -131,8 +129,7 @@ class TiledHead(DecoderHead):
         for number, marks in enumerate(rows):
             if marks is None:
                 continue
-            seen = torch.zeros(marks.beside.shape[1], dtype=torch.bool)
-            seen[tile[number][image.mask[number]]] = True
+            seen = (tile[number][image.mask[number]][:, None] == torch.arange(marks.beside.shape[1])).any(dim=0)
             count = len(marks.pieces)
             pieces[number, :count], stages[number, :count] = marks.pieces, marks.stages
             standing[number, :count] = (marks.beside & seen).any(dim=1)
