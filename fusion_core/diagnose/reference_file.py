@@ -97,7 +97,7 @@ def load_reference(path: Path, model: FusedModel | None = None) -> Reference:
     for name in (NUMBERS, WORDS):
         file = kept.folder / name
         if not file.is_file():
-            raise ModelError(f"{kept.name} has no {name}; make it with `diagnose --reference` and clean records")
+            raise ModelError(f"{kept.name} has no {name} yet; diagnose --reference makes it of clean records")
         if file.stat().st_size > MAX_BYTES:
             raise ModelError(f"{name} of {kept.name} is over {MAX_BYTES:,} bytes")
     try:
