@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from fusion_core.errors import CallError
 from fusion_core.fusion.head import Clean, Head, HeadOutput, HeadSettings, TokenSpec
 from fusion_core.types import MODALITIES, Tokens
 
@@ -38,6 +39,17 @@ class ForeignHead(Head):
         self.specs = {m: specs[m] for m in self.modalities}
         self.front = nn.ModuleDict({m: Clean() for m in self.modalities})
         self.auxiliary = nn.ModuleDict()
+
+    def states(self, modality: str, tokens: Tokens) -> Tokens:
+        """Return the model's last states `[B, T, D']` at tokens `[B, T, D]` of a modality that it reads alone.
+
+        Raises CallError where the family cannot be read one modality at a time.
+        """
+        raise CallError(f"{type(self).__name__} cannot be read one modality at a time")
+
+    def states_width(self, modality: str) -> int:
+        """Return the width of the states of a modality; raises CallError as `states` does."""
+        raise CallError(f"{type(self).__name__} cannot be read one modality at a time")
 
     def stranger(self, classes: int) -> Head:
         """Return a copy whose weights are shuffled within each tensor, drawn from torch's generator."""
@@ -92,7 +104,13 @@ def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple
     return x, taken
 
 
-def in_parts(run: nn.Module, tokens: Tokens) -> Tensor:
+def unpacked(states: Tensor, mask: Tensor) -> Tensor:
+    """Put states of packed rows `[B, L, D]` back to where their tokens stand, `[B, T, D]`; zeros where `mask` is not."""
+    place = (mask.cumsum(dim=1) - 1).clamp(min=0)[..., None].expand(-1, -1, states.shape[-1])
+    return torch.where(mask[..., None], states.gather(1, place), 0.0)
+
+
+def in_parts(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tensor:
     """Run a tower over rows, a few at a time when nobody differentiates: `[B, ...]`."""
     if torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS):
         return run(tokens)

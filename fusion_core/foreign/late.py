@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fusion_core.asked import Asked
+from fusion_core.errors import CallError
 from fusion_core.foreign.family import Parts
 from fusion_core.foreign.head import ForeignHead, in_parts
-from fusion_core.fusion.head import HeadOutput, TokenSpec
+from fusion_core.fusion.head import Clean, HeadOutput, TokenSpec
 from fusion_core.types import Tokens
 
 
@@ -67,6 +68,22 @@ class LateHead(ForeignHead):
         """Return the cosine of every row of the first modality with every row of the second, `[B, B]`."""
         first, second = (self._embedded(m, self.project(tokens)[m]) for m in self.modalities)
         return first @ second.T
+
+    def states(self, modality: str, tokens: Tokens) -> Tokens:
+        """Return the last states of a modality's tower at its tokens, `[B, T, D']`."""
+        tower, tokens = self.towers[modality], Clean()(tokens)
+        found = tokens.values.new_zeros(*tokens.mask.shape, self.states_width(modality))
+        there = tokens.mask.any(dim=1).nonzero()[:, 0]
+        if len(there):
+            found = found.index_copy(0, there, in_parts(tower.states, tokens.rows(there)))  # type: ignore[arg-type]
+        return Tokens(found, tokens.mask)
+
+    def states_width(self, modality: str) -> int:
+        """Return the width of a tower's states; raises CallError for a tower that has none at its tokens."""
+        tower = self.towers[modality]
+        if not hasattr(tower, "states"):
+            raise CallError(f"{type(tower).__name__} has no states at its {modality} tokens: it cannot be an encoder")
+        return int(tower.states_width)  # type: ignore[arg-type]
 
     def _embedded(self, modality: str, tokens: Tokens) -> Tensor:
         """Return vectors of length 1, `[B, E]`; zeros where the modality is absent, whose tower is not run."""
