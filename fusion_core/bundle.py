@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from fusion_core.foreign import ModelStack
 from fusion_core.foreign.entry import foreign_entry, read_foreign
 from fusion_core.foreign.head import ForeignHead
 from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
-from fusion_core.model import Background, Fitted, FusedModel
+from fusion_core.model import Background, FusedModel, read_fitted
 from fusion_core.reading.metadata import parse_object
 from fusion_core.reading.paths import resolve_inside
 from fusion_core.types import MODALITIES, Tokens

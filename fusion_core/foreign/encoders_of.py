@@ -6,6 +6,7 @@ strategies fitted here fuse; `raw` is what the model's own fusion reads, such as
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -75,7 +76,7 @@ def encoders_of(path: Path, wanted: Asked, source: EncoderSource | None = None) 
     another model than it was; CallError where it has no states of a modality by itself.
     """
     folder = open_folder(path)
-    given = source or EncoderSource("model", path.name)
+    given = source or EncoderSource("model", Path(os.path.abspath(path)).name)
     _same(folder, given)
     name, _ = family_of(folder)
     parts, asked, cannot = _built(folder, wanted)
@@ -151,6 +152,14 @@ class ModelStack(EncoderStack):
         self.parts = tuple(m for m, source in self.given.items() if source.source == "model")
         if len({self.given[m] for m in self.parts}) != 1:
             raise CallError("encoders of one bundle may be parts of one model, not of several")
+
+    @classmethod
+    def whole(cls, path: Path, wanted: Asked) -> ModelStack:
+        """Return all encoders of a directory; raises ModelError and CallError as `encoders_of` does."""
+        origin = encoders_of(path, wanted)
+        stack = cls({m: encoder.source for m, encoder in origin.encoders.items()}, None, None, wanted)
+        stack.origin = origin
+        return stack
 
     @cached_property
     def origin(self) -> Origin:

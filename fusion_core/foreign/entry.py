@@ -1,4 +1,4 @@
-"""The foreign model of a bundle in `model.json`: what it takes to open it again as it was when heads were fitted on it."""
+"""The foreign model of a bundle in `model.json`: what it takes to open it again as it was at the fit."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple
 
 
 def unpacked(states: Tensor, mask: Tensor) -> Tensor:
-    """Put states of packed rows `[B, L, D]` back to where their tokens stand, `[B, T, D]`; zeros where `mask` is not."""
+    """Put states of packed rows `[B, L, D]` back where their tokens stand, `[B, T, D]`; zeros elsewhere."""
     place = (mask.cumsum(dim=1) - 1).clamp(min=0)[..., None].expand(-1, -1, states.shape[-1])
     return torch.where(mask[..., None], states.gather(1, place), 0.0)
 

@@ -14,6 +14,7 @@ from fusion_core.foreign.donors import DONORS, draw
 from fusion_core.foreign.family import family_of
 from fusion_core.foreign.folder import open_folder
 from fusion_core.foreign.late import LateHead
+from fusion_core.fusion import Head
 from fusion_core.model import Background, FusedModel, as_loaded
 from fusion_core.tokens import encode_records
 from fusion_core.types import Record
@@ -41,9 +42,15 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
 
     model = FusedModel(path.name, classes, stack, {name: head},
                        {name: as_loaded(name, head.parameter_count())}, background, name)  # fmt: skip
-    if isinstance(head, LateHead) and asked.task and not head.own_bias and records is not None:
+    if needs_threshold(head, asked) and records is not None:
+        assert isinstance(head, LateHead)
         head.bias = threshold(head, stack, records(), seed)
     return model
+
+
+def needs_threshold(head: Head, asked: Asked) -> bool:
+    """Return whether a match is asked of a family that has no threshold of its own."""
+    return isinstance(head, LateHead) and bool(asked.task) and not head.own_bias
 
 
 def threshold(head: LateHead, stack: EncoderStack, records: Sequence[Record], seed: int) -> torch.Tensor:

@@ -26,7 +26,7 @@ LAYERS = [
     {"probe", "lines", "answer_table", "fit_figures", "foreign"},
     {"bundle", "own"},
     {"opening"},
-    {"doctor", "fit_course", "influence", "neighbours", "report"},
+    {"doctor", "fit_course", "fit_original", "influence", "neighbours", "report"},
     {"log"},
     {"diagnose"},
     {"sweep", "capture", "compare", "fitting", "fit_records", "review"},
