@@ -36,7 +36,8 @@ def record_part(desk: CompareDesk, id: str, bar: DeltaGenerator) -> None:
     target = _head(desk, record, found, today, bar)
     with st.container(key="compare cards"):
         for name in desk.loaded.strategies:
-            about = StrategyCard(name, desk.loaded.fitted[name].status, costs[name], found.failures.get(name, ""))
+            status, failure = desk.loaded.fitted[name].status, found.failures.get(name, "")
+            about = StrategyCard(name, status, costs[name], failure, original=name == desk.loaded.original)
             with st.container(key=f"compare card {name}", border=True):
                 st.html(card(about, traces.get(name), today, target, thumbnail))
                 words = f"Open this record in Inspect under {say(name)}"

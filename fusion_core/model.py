@@ -14,7 +14,7 @@ from fusion_core.errors import CallError, RecordError
 from fusion_core.fit_facts import FitFacts
 from fusion_core.fusion import Head
 from fusion_core.types import Inputs, Level, Record, Tokens
-from fusion_core.words import AS_LOADED
+from fusion_core.words import AS_LOADED, original_of
 
 
 @dataclass(frozen=True)
@@ -136,8 +136,7 @@ class FusedModel:
     @property
     def original(self) -> str | None:
         """The strategy that came with the encoders, beside those fitted on them; None where there are not both."""
-        loaded = [name for name, fitted in self.fitted.items() if fitted.status == AS_LOADED]
-        return loaded[0] if 0 < len(loaded) < len(self.fitted) else None
+        return original_of({name: fitted.status for name, fitted in self.fitted.items()})
 
     @property
     def background(self) -> Background:

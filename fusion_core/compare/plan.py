@@ -30,8 +30,9 @@ FAULT_RECORDS = 400
 class Settings:
     """How strategies are compared.
 
-    baseline: empty for the model that the encoders came with, else `late`, or the model's default without it. faults: `all`, `none` or names separated by commas.
-    fault_records: at most so many records are damaged, a seeded sample with every label in its share.
+    baseline: empty for the model that the encoders came with, else `late`, or the model's default without it. faults:
+    `all`, `none` or names separated by commas. fault_records: at most so many records are damaged, a seeded sample with
+    every label in its share.
     """
 
     baseline: str = ""

@@ -19,7 +19,7 @@ from fusion_core.compare.significance import gain
 from fusion_core.contribute.emap import Emap
 from fusion_core.contribute.pid import PARTS
 from fusion_core.intervals import Z95
-from fusion_core.words import AS_LOADED, say
+from fusion_core.words import original_of, say
 
 ADDITIVE = ("late", "product_of_experts")
 MATTERS = 0.05  # of all answers
@@ -41,10 +41,9 @@ def verdict(reports: Sequence[StrategyReport], rights: Rights, seed: int = 0) ->
     rights: which of the same records each strategy answers rightly, `bool [N]`.
     """
     usable = [r for r in reports if r.status != "chance" and r.strategy in rights]
-    fitted = [r for r in usable if r.status != AS_LOADED]
-    original = next((r for r in usable if r.status == AS_LOADED), None) if len(fitted) == len(usable) - 1 else None
-    if original is not None and fitted:
-        return beside_original(verdict(fitted, rights, seed), original, rights)
+    original = next((r for r in usable if r.strategy == original_of({r.strategy: r.status for r in usable})), None)
+    if original is not None:
+        return beside_original(verdict([r for r in usable if r is not original], rights, seed), original, rights)
     if not usable:
         return None
     found = _evidence(usable, rights, seed)
@@ -66,10 +65,8 @@ def beside_original(found: Verdict | None, original: StrategyReport, rights: Rig
     name, own = say(original.strategy), _number(float(rights[original.strategy].mean()))
     interval = f"{_number(more.value)}, 95 % {_number(more.low)} to {_number(more.high)}"
     if more.low > 0.0:
-        words = (
-            f"{name}, the original as loaded, is right {own} of the time: {say(found.strategy)} is surely more accurate"
-        )
-        return replace(found, message=f"{found.message} {words} (difference {interval}).")
+        words = f"It is surely more accurate than {name}, the original as loaded ({own}; difference {interval})"
+        return replace(found, message=f"{found.message} {words}.")
     words = (
         f"But {say(found.strategy)} is not surely more accurate than {name}, the original as loaded ({own}; difference "
         f"{interval}): keep {name} until it is"
