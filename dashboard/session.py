@@ -50,8 +50,9 @@ def choices() -> list[Workplace]:
 
 
 def encoder_roots() -> EncoderRoots:
-    """Return where encoders may be read from: the operator's folders, then the tool's own."""
-    return EncoderRoots((*encoder_folders(sys.argv[1:]), *EncoderRoots().folders))
+    """Return where encoders may be read from: the operator's folders and models, then the tool's own."""
+    models = (place.model for place in workplaces(sys.argv[1:]) if is_foreign(place.model))
+    return EncoderRoots((*encoder_folders(sys.argv[1:]), *models, *EncoderRoots().folders))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model and checking its weights: this takes a few seconds.")

@@ -7,7 +7,7 @@ from fusion_core.foreign import clap as clap
 from fusion_core.foreign import clip as clip
 from fusion_core.foreign import siglip as siglip
 from fusion_core.foreign import vilt as vilt
-from fusion_core.foreign.encoders_of import ModelStack, encoders_of, question_of, stack_of
+from fusion_core.foreign.encoders_of import ModelStack, encoders_of, question_of, stack_of, states_spec
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import is_foreign
 from fusion_core.foreign.load import load_foreign
@@ -22,4 +22,5 @@ __all__ = [
     "load_foreign",
     "question_of",
     "stack_of",
+    "states_spec",
 ]

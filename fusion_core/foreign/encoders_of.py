@@ -34,7 +34,7 @@ class StatesEncoder:
     def __init__(self, own: Encoder, head: ForeignHead, source: EncoderSource, family: str) -> None:
         self.own, self.head, self.source = own, head, source
         self.modality, self.baseline_name = own.modality, own.baseline_name
-        self.spec = TokenSpec(head.states_width(own.modality), own.spec.kind, own.spec.grid, own.spec.width)
+        self.spec = states_spec(own, head)
         self.preprocessing: dict[str, Any] = {**own.preprocessing, "states": family}
 
     def prepare(self, given: Sequence[Any]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
@@ -53,6 +53,11 @@ class StatesEncoder:
     def token_of(self, inputs: ModalityInputs) -> Tensor:
         """Return which token each element of the first row's values belongs to."""
         return self.own.token_of(inputs)
+
+
+def states_spec(own: Encoder, head: ForeignHead) -> TokenSpec:
+    """Return what a head must know of such tokens; raises CallError where the family has no states of the modality."""
+    return replace(own.spec, width=head.states_width(own.modality), raw=own.spec.width)
 
 
 @dataclass(frozen=True)

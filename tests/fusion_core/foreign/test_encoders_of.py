@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from fusion_core.asked import MATCH, Asked
 from fusion_core.bundle import load
@@ -29,24 +26,7 @@ from fusion_core.reading.records import read
 from fusion_core.tokens import encode_records
 from fusion_core.trace import trace_record
 from tests.fusion_core.foreign.conftest import LABELS
-
-PAINT = {"red": (200, 30, 30), "blue": (30, 30, 200)}
-
-
-def painted(folder, count=120, match=False):
-    """Write a record set whose label is the colour of its picture, or whether its text names that colour."""
-    folder.mkdir(exist_ok=True)
-    chance, lines = random.Random(3), []
-    for k in range(count):
-        colour = ("red", "blue")[k % 2]
-        noise = np.random.default_rng(k).integers(-25, 25, (40, 40, 3))
-        Image.fromarray((np.array(PAINT[colour]) + noise).clip(0, 255).astype(np.uint8)).save(folder / f"{k}.png")
-        named = chance.choice(("red", "blue"))
-        label = MATCH[named == colour] if match else colour
-        text = f"a {named} square" if match else f"a {chance.choice(('square', 'circle', 'cat'))}"
-        lines.append(json.dumps({"id": f"r{k}", "file_name": f"{k}.png", "text": text, "label": label}))
-    (folder / "metadata.jsonl").write_text("\n".join(lines))
-    return folder
+from tests.fusion_core.foreign.painted import painted
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +170,7 @@ def test_an_entry_of_another_shape_is_refused(fitted, folders, tmp_path, change)
 
 def test_compare_sets_every_strategy_against_the_original(fitted, painting):
     _, model, _ = fitted
-    found = None
-    for found in Comparing(model, read(painting).rows[:60], Settings(faults="image.blank", severities=(3,))):
-        pass
+    *_, found = Comparing(model, read(painting).rows[:60], Settings(faults="image.blank", severities=(3,)))
     assert found.baseline == "clip"
     assert found.of("late").against.difference.low > 0
     assert found.of("clip").status == "as loaded"
@@ -257,7 +235,7 @@ def test_a_foreign_model_teaches_what_it_answers_to_the_records(folders, paintin
     assert main([*fit, "--out", str(tmp_path / "b"), *teacher, "--teacher-labels", "a cat,a dog"]) == 0
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert line["strategies"]["clip"]["agreement"] == 1.0
-    assert line["strategies"]["late"]["status"] == "distilled"
+    assert line["strategies"]["late"]["agreement"] > 0
     assert line["teacher"].endswith("clip")
     assert load(tmp_path / "b", EncoderRoots((folders("clip").parent,))).default_strategy == "late"
     assert main([*fit[:-1], "--out", str(tmp_path / "b"), "--teacher-labels", "a,b"]) == 2
