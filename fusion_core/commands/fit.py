@@ -85,7 +85,7 @@ def _check(given: argparse.Namespace) -> None:
     if (given.teacher is not None or given.teacher_strategy or given.teacher_labels) and not given.distil:
         raise CallError("--teacher, --teacher-strategy and --teacher-labels are for --distil")
     if given.distil and (given.teacher is None) == (given.log is None):
-        raise CallError("--distil learns the answers of a --log, or of a --teacher on --records: give one")
+        raise CallError("--distil learns the answers of a --log, or of a --teacher BUNDLE|HF_DIR on --records")
     if given.teacher_labels and given.teacher is None:
         raise CallError("--teacher-labels says what a foreign --teacher chooses among; a log has its own classes")
     if given.encoders is not None and given.encoders_of is not None:

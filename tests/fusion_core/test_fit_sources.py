@@ -151,7 +151,19 @@ def test_a_bundle_teaches_on_records_without_labels(run, folder, tmp_path):
         (["--records", "x", "--minutes", "nan"], "more than 0"),
         (["--records", "x", "--cache", "y", "--no-cache"], "either --cache or --no-cache"),
     ],
-    ids=["nothing", "both", "run", "teacher", "no teacher", "two teachers", "no minutes", "nan minutes", "caches"],
+    ids=[
+        "nothing",
+        "both",
+        "run",
+        "teacher",
+        "no teacher",
+        "two teachers",
+        "labels of a log",
+        "two encoders",
+        "no minutes",
+        "nan minutes",
+        "caches",
+    ],
 )
 def test_flags_that_do_not_go_together_are_refused(run, tmp_path, flags, sentence):
     code, _, err = run("fit", "--out", tmp_path / "m", *flags)
