@@ -147,6 +147,8 @@ def test_a_bundle_teaches_on_records_without_labels(run, folder, tmp_path):
         (["--records", "x", "--teacher", "y"], "are for --distil"),
         (["--records", "x", "--distil"], "of a --teacher BUNDLE"),
         (["--log", "x", "--distil", "--teacher", "y"], "of a --teacher BUNDLE"),
+        (["--log", "x", "--distil", "--teacher-labels", "a,b"], "a log has its own classes"),
+        (["--records", "x", "--encoders", "y", "--encoders-of", "z"], "either --encoders or --encoders-of"),
         (["--records", "x", "--minutes", "0"], "more than 0"),
         (["--records", "x", "--minutes", "nan"], "more than 0"),
         (["--records", "x", "--cache", "y", "--no-cache"], "either --cache or --no-cache"),
