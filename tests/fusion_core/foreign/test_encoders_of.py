@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -26,7 +27,9 @@ from fusion_core.reading.records import read
 from fusion_core.tokens import encode_records
 from fusion_core.trace import trace_record
 from tests.fusion_core.foreign.conftest import LABELS
+from tests.fusion_core.foreign.conftest import MATCH as MATCHED
 from tests.fusion_core.foreign.painted import painted
+from tests.fusion_core.foreign.tiny import FAMILIES
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,27 @@ def test_cached_tokens_give_the_original_nearly_its_own_logits(fitted, painting,
             cached = model.fuse(tokens.batch(torch.arange(20)), "clip")
             own = model.fuse(model.encode(model.prepare(records)), "clip")
         assert float((cached - own).abs().max()) < 0.02
+
+
+@pytest.mark.parametrize("asked", [LABELS, MATCHED], ids=["labels", "match"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_answers_from_its_raw_tokens_or_says_that_it_gives_no_encoders(
+    folders, opened, records, name, asked
+):
+    try:
+        stack = ModelStack.whole(folders(name, asked.task or "labels"), asked)
+    except CallError as error:
+        assert re.search("one modality at a time|has no states", str(error))
+        return
+    alone, some = opened(name, asked), records(name)[:3]
+    head = stack.origin.head.eval()
+    if hasattr(head, "bias"):
+        head.bias = alone.head(name).bias
+    with torch.no_grad():
+        found = head(stack.encode(stack.prepare(some))).logits
+        torch.testing.assert_close(found, alone.fuse(alone.encode(alone.prepare(some)), name), atol=2e-4, rtol=0)
+    assert stack.origin.cannot == ""
+    assert all(spec.raw == alone.stack.specs[m].width for m, spec in stack.specs.items())
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
