@@ -50,12 +50,13 @@ def with_original(
 def _thresholded(stack: ModelStack, data: FitData, task: Task) -> str:
     """Give a match its threshold, from training pairs that belong together; return why it can have none."""
     origin = stack.origin
-    if not needs_threshold(origin.head, origin.asked):
+    head = origin.head.own
+    if not needs_threshold(head, origin.asked):
         return ""
-    assert isinstance(origin.head, LateHead)
+    assert isinstance(head, LateHead)
     try:
-        bias = threshold(origin.head, stack, [r for r in data.train if r.label == MATCH[1]], task.settings.seed)
+        bias = threshold(head, origin.own, [r for r in data.train if r.label == MATCH[1]], task.settings.seed)
     except CallError as error:
         return str(error)
-    origin.head.bias, stack.bias = bias, float(bias)
+    head.bias, stack.bias = bias, float(bias)
     return ""

@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fusion_core.asked import MATCH, Asked
 from fusion_core.encoders import Encoder, EncoderRoots, EncoderSource
 from fusion_core.encoders.source import locate
-from fusion_core.encoders.stack import EncoderStack
+from fusion_core.encoders.stack import EncoderStack, LoadedStack
 from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign.family import Parts, family_of
 from fusion_core.foreign.folder import Folder, open_folder
 from fusion_core.foreign.head import ForeignHead
-from fusion_core.fusion.head import Clean, TokenSpec
+from fusion_core.foreign.original import OriginalHead
+from fusion_core.fusion.head import TokenSpec
 from fusion_core.types import ModalityInputs, Tokens
 
 
@@ -62,16 +63,21 @@ def states_spec(own: Encoder, head: ForeignHead) -> TokenSpec:
 
 @dataclass(frozen=True)
 class Origin:
-    """An opened foreign model. head: its own fusion, which reads the level `raw`.
+    """An opened foreign model. encoders: those of a bundle. head: its own fusion as a strategy over their tokens.
 
     asked: what it was opened with. cannot: why its own answers are not those of the bundle, "" where they are.
     """
 
     family: str
     asked: Asked
-    encoders: Mapping[str, Encoder]
-    head: ForeignHead
+    encoders: Mapping[str, StatesEncoder]
+    head: OriginalHead
     cannot: str
+
+    @property
+    def own(self) -> EncoderStack:
+        """Its encoders as it reads them itself."""
+        return LoadedStack({m: encoder.own for m, encoder in self.encoders.items()})
 
 
 def encoders_of(path: Path, wanted: Asked, source: EncoderSource | None = None) -> Origin:
@@ -87,9 +93,7 @@ def encoders_of(path: Path, wanted: Asked, source: EncoderSource | None = None) 
     parts, asked, cannot = _built(folder, wanted)
     known = replace(folder.source, source="model", name=given.name)
     encoders = {m: StatesEncoder(own, parts.head, known, name) for m, own in parts.encoders.items()}
-    head = parts.head
-    head.level, head.specs = "raw", {m: encoder.spec for m, encoder in encoders.items()}
-    head.front = nn.ModuleDict({m: Clean("raw") for m in head.modalities})
+    head = OriginalHead(parts.head, {m: encoder.spec for m, encoder in encoders.items()})
     return Origin(name, asked, encoders, head, cannot)
 
 
@@ -175,7 +179,7 @@ class ModelStack(EncoderStack):
         if lacking:
             raise CallError(f"{source.name} does not read {' or '.join(lacking)}; it reads {_named(found.encoders)}")
         if self.bias is not None:
-            found.head.bias = torch.tensor(self.bias)
+            found.head.own.bias = torch.tensor(self.bias)
         if not found.cannot and set(found.encoders) != set(self.modalities):
             reads = f"it reads {_named(found.encoders)}, and the strategies {_named(self.modalities)}"
             found = replace(found, cannot=reads)
