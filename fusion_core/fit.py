@@ -120,6 +120,7 @@ def _optimise(
     passes = settings.passes(len(train))
     patience = settings.patience or max(5, round(passes / 5))
     steps = passes * -(-len(train) // settings.batch)
+    steps += steps * settings.warmup == 1.0  # one step of warm-up: the schedule would divide by nothing
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=rate, total_steps=steps, pct_start=settings.warmup, cycle_momentum=False
     )
