@@ -42,7 +42,7 @@ def record_part(desk: CompareDesk, id: str, bar: DeltaGenerator) -> None:
                 st.html(card(about, traces.get(name), today, target, thumbnail))
                 words = f"Open this record in Inspect under {say(name)}"
                 st.button(words, key=f"open {name}", on_click=desk.open_record, args=(record.id, name))
-    st.caption(explained_note(target))
+    st.caption(explained_note(target, desk.loaded.original is not None))
 
 
 def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | None, bar: DeltaGenerator) -> str:

@@ -137,12 +137,12 @@ def tally(traces: Sequence[Trace], today: Trace | None) -> str:
     return f"{'; '.join(parts)}."
 
 
-def explained_note(target: str) -> str:
-    """Return how bars, maps and costs are meant, in one caption."""
+def explained_note(target: str, original: bool = False) -> str:
+    """Return how bars, maps and costs are meant, in one caption; original: whether one came with the encoders."""
     to = f"the truth, “{show_text(target)}”" if target else "each strategy’s own answer"
     return (
         f"Bars: exact Shapley contributions to {to}, in logits less the mean logit, ± 2 standard errors; "
         "pale: not told from 0. Maps, each modality by its own strongest: blue is for the class, or attention above an "
         "even share (×); orange against. Attention is where it looks, not why it answers. ms: one fusion of encoded "
-        "tokens."
+        f"tokens{', and of the original its whole transformer' if original else ''}."
     )
