@@ -45,9 +45,10 @@ def cause_line(place: Workplace, opened: OpenSet, id: str) -> None:
 def _diagnose(place: Workplace, opened: OpenSet, record: Record) -> tuple[Any, str] | str:
     """Return the diagnosis and the strategy it is of, or why there is none."""
     try:
-        reference = log_session.reference(str(place.model))
+        model = session.model(str(place.model))
+        reference = log_session.reference(str(place.model), model.mark, model)
         with session.own_files(opened):
-            return diagnose_record(session.model(str(place.model)), reference, record), reference.strategy
+            return diagnose_record(model, reference, record), reference.strategy
     except ModelError as error:
         return f"No diagnosis: {error}."
     except FusionError as error:

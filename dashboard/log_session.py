@@ -23,6 +23,7 @@ from fusion_core.log.kept import media_path
 from fusion_core.log.runs import read_run, runs
 from fusion_core.log.schema import Logged
 from fusion_core.log.store import Store
+from fusion_core.model import FusedModel
 from fusion_core.reading.bounded import decode_audio, decode_image
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
@@ -133,6 +134,6 @@ def cause_of(opened: Store, record: Record) -> Mapping[str, Any] | None:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def reference(model_folder: str) -> Reference:
-    """Return what clean records of a model look like; ModelError where its bundle does not say."""
-    return load_reference(Path(model_folder))
+def reference(model_folder: str, mark: str, _model: FusedModel) -> Reference:
+    """Return what clean records of a model look like; ModelError where nobody made its reference yet."""
+    return load_reference(Path(model_folder), _model)

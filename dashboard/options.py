@@ -39,6 +39,7 @@ def add_content_flags(parser: argparse.ArgumentParser) -> None:
                         help="your own model; runs your code; may be repeated")  # fmt: skip
     parser.add_argument("--labels", default="", metavar="A,B,C", help="classes foreign models choose among")
     parser.add_argument("--task", default="", choices=("match",), help="what else foreign models are asked")
+    parser.add_argument("--prompt", default="", metavar="TEXT", help="what decoders are told behind a record's text")
     parser.add_argument("--records", type=Path, metavar="DIR", help="record set to browse with the models")
     parser.add_argument("--log", type=Path, metavar="LOG", help="prediction log, opened on Triage")
     parser.add_argument("--training", type=Path, metavar="DIR", help="records it was fitted on, with their index")
@@ -50,7 +51,7 @@ def workplaces(arguments: Sequence[str]) -> list[Workplace]:
     """Return what to show: the bundles named, else the sample bundles, each with its records."""
     given = _given(arguments)
     models = given.model or ([] if given.model_object else sorted((SAMPLES / "bundles").glob("*/")))
-    asked = Asked(labels_of(given.labels), given.task)
+    asked = Asked(labels_of(given.labels), given.task, prompt=given.prompt)
     named = [
         Workplace(
             model,

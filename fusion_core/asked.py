@@ -14,12 +14,14 @@ MAX_LABELS = 1_000
 class Asked:
     """What a foreign model is asked: to choose among labels, or (`task` "match") whether a pair belongs together.
 
-    object: `package.module:factory` of the operator's own model, which says by itself what it answers.
+    object: `package.module:factory` of the operator's own model, which says by itself what it answers. prompt: what a
+    decoder is told behind the record's text.
     """
 
     labels: tuple[str, ...] = ()
     task: str = ""
     object: str = ""
+    prompt: str = ""
 
     @property
     def classes(self) -> tuple[str, ...]:

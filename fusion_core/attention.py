@@ -28,7 +28,7 @@ class Captured:
 
     A gate has one head; its query segment is "fused", the features of the joint vector it feeds, and each key segment
     is one column: a modality. `gated`, of a gate only, is what it weighs, of the same shape.
-    allowed: which keys exist, `bool [B, 1, 1, T_k]`; None means all.
+    allowed: which keys exist, `bool [B, 1, 1, T_k]`, or `[B, H, 1, T_k]` where heads differ; None means all.
     """
 
     site: str
@@ -83,17 +83,24 @@ class Probe(nn.Module):
         self.site, self.layer, self.kind = site, layer, kind
 
     def forward(
-        self, weights: Tensor, allowed: Tensor, query: Segments, key: Segments, gated: Tensor | None = None
+        self,
+        weights: Tensor,
+        allowed: Tensor,
+        query: Segments,
+        key: Segments,
+        gated: Tensor | None = None,
+        within: Tensor | None = None,
     ) -> Tensor:
         """Pass `weights [B, H, T_q, T_k]` on; `allowed bool [B, 1, 1, T_k]` says which keys exist.
 
-        gated: what a gate weighs, of the same shape.
+        gated: what a gate weighs, of the same shape. within: which of the keys each query may read, where not all,
+        `bool [B or 1, 1, T_q, T_k]`: an edit keeps to it.
         """
         tape = _open_tape.get()
         if tape is None:
             return weights
         if tape.edit is not None:
-            weights = tape.edit(self, weights, allowed)
+            weights = tape.edit(self, weights, allowed if within is None else allowed & within)
         tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key, allowed, gated))
         return weights
 

@@ -157,7 +157,10 @@ def _load_head(
 
 def _load_background(folder: Path, sha256: str, specs: Mapping[str, TokenSpec]) -> Background:
     tensors = read_weights(resolve_inside(folder, "background.safetensors"), sha256)
-    tokens = {m: Tokens(tensors[f"{m}.values"], tensors[f"{m}.mask"] > 0, tensors.get(f"{m}.raw")) for m in specs}
+    tokens = {
+        m: Tokens(tensors[f"{m}.values"], tensors[f"{m}.mask"] > 0, tensors.get(f"{m}.raw"), _whole(tensors, m))
+        for m in specs
+    }
     donors = {t.values.shape[0] for t in tokens.values()}
     fits = all(
         t.values.ndim == 3
@@ -165,6 +168,8 @@ def _load_background(folder: Path, sha256: str, specs: Mapping[str, TokenSpec]) 
         and t.values.shape[2] == specs[m].width
         and (0 if t.raw is None else t.raw.shape[-1]) == specs[m].raw
         and (t.raw is None or t.raw.shape[:2] == t.mask.shape)
+        and (0 if t.positions is None else t.positions.shape[-1]) == specs[m].places
+        and (t.positions is None or t.positions.shape[:2] == t.mask.shape)
         and bool(t.mask.any(dim=1).all())
         for m, t in tokens.items()
     )
@@ -213,6 +218,11 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     return found
 
 
+def _whole(tensors: Mapping[str, Tensor], modality: str) -> Tensor | None:
+    found = tensors.get(f"{modality}.positions")
+    return None if found is None else found.int()
+
+
 def _pack(background: Background) -> dict[str, Tensor]:
     packed = {}
     for m, tokens in background.tokens.items():
@@ -220,18 +230,23 @@ def _pack(background: Background) -> dict[str, Tensor]:
         packed[f"{m}.mask"] = tokens.mask.to(torch.uint8)
         if tokens.raw is not None:
             packed[f"{m}.raw"] = tokens.raw.half().contiguous()
+        if tokens.positions is not None:
+            packed[f"{m}.positions"] = tokens.positions.int().contiguous()
     return packed
 
 
 def _token_spec(entry: Mapping[str, Any]) -> TokenSpec:
     width, kind, grid, raw = entry["width"], entry["kind"], entry["grid"], entry.get("raw", 0)
+    places = entry.get("places", 0)
     sides = [] if grid is None else list(grid)
     fits = isinstance(width, int) and 1 <= width <= 65_536 and kind in ("words", "patches", "frames")
-    fits = fits and isinstance(raw, int) and 0 <= raw <= 65_536
+    fits = fits and isinstance(raw, int) and 0 <= raw <= 65_536 and isinstance(places, int) and 0 <= places <= 4
     if not fits or (sides and len(sides) != 2) or not all(isinstance(s, int) and 1 <= s <= 256 for s in sides):
         raise ValueError(f"tokens {width!r} wide of kind {kind!r} on grid {grid!r} are out of range")
-    return TokenSpec(width, kind, (sides[0], sides[1]) if sides else None, raw)
+    return TokenSpec(width, kind, (sides[0], sides[1]) if sides else None, raw, places)
 
 
 def _spec_entry(spec: TokenSpec) -> dict[str, Any]:
-    return {"width": spec.width, "kind": spec.kind, "grid": list(spec.grid) if spec.grid else None, "raw": spec.raw}
+    grid = list(spec.grid) if spec.grid else None
+    entry = {"width": spec.width, "kind": spec.kind, "grid": grid, "raw": spec.raw}
+    return entry | {"places": spec.places} if spec.places else entry

@@ -106,8 +106,7 @@ def _encode(encoder: Encoder, prepared: _Prepared) -> list[Encoded]:
 def _row(tokens: Tokens, row: int) -> Tokens:
     """Return one row without its padding, float16, in memory of its own."""
     length = int(tokens.mask[row].sum())
-
-    def cut(features: Tensor) -> Tensor:
-        return features[row : row + 1, :length].half()
-
-    return tokens.each(cut, tokens.mask[row : row + 1, :length].clone())
+    own = tokens.shaped(
+        lambda features: features[row : row + 1, :length].clone(), tokens.mask[row : row + 1, :length].clone()
+    )
+    return own.each(Tensor.half)

@@ -231,5 +231,5 @@ def draw_background(tokens: TokenSet, seed: int, size: int = DONORS) -> Backgrou
         drawn = torch.cat([drawn] * -(-size // len(drawn)))[:size]
         rows = tokens.pools[m].rows(index[having[drawn]])
         longest = int(rows.mask.sum(dim=1).max())
-        found[m] = rows.each(lambda features, most=longest: features[:, :most].half().float(), rows.mask[:, :longest])  # type: ignore[misc]
+        found[m] = rows.first(longest).each(lambda features: features.half().float())
     return Background(found)

@@ -76,6 +76,7 @@ def trace_line(trace: Trace, full: bool) -> Line:
             c.name: {"value": number(c.value), "passed": c.passed, "sentence": c.sentence} for c in trace.checks
         },
         "cost": {"forwards": trace.cost.forwards, "seconds": round(trace.cost.seconds, 4)},
+        **({} if trace.free_answer is None else {"free_answer": trace.free_answer}),
     }
 
 

@@ -109,7 +109,8 @@ class Background:
 class FusedModel:
     """`prepare`, `encode` and `fuse` over strategies that share one set of tokens.
 
-    background: the donors, or what draws them when they are first asked for (raising CallError where it cannot).
+    background: the donors, or what draws them when they are first asked for (raising CallError where it cannot). mark:
+    a hash of all that decides the answers of a model that is no bundle of ours, but for the records it is opened with.
     """
 
     def __init__(
@@ -122,9 +123,11 @@ class FusedModel:
         background: Background | Callable[[], Background],
         default_strategy: str,
         facts: FitFacts | None = None,
+        mark: str = "",
     ) -> None:
         self.name, self.classes, self.stack = name, tuple(classes), stack
         self.heads, self.fitted, self._background = dict(heads), dict(fitted), background
+        self.mark = mark
         self.facts = facts  # what it was fitted on, where the bundle says so
         self.modalities = stack.modalities
         self.strategies = tuple(heads)
@@ -213,13 +216,18 @@ def pool_rows(parts: Sequence[Mapping[str, Tokens]]) -> dict[str, Tokens]:
     pooled = {}
     for m in parts[0]:
         longest = max(part[m].values.shape[1] for part in parts)
-        raws = [raw for part in parts if (raw := part[m].raw) is not None]
         pooled[m] = Tokens(
             torch.cat([_lengthen(part[m].values, longest) for part in parts]),
             torch.cat([_lengthen(part[m].mask[..., None], longest)[..., 0] for part in parts]),
-            torch.cat([_lengthen(raw, longest) for raw in raws]) if len(raws) == len(parts) else None,
+            _stacked([part[m].raw for part in parts], longest),
+            _stacked([part[m].positions for part in parts], longest),
         )
     return pooled
+
+
+def _stacked(parts: Sequence[Tensor | None], length: int) -> Tensor | None:
+    there = [_lengthen(part, length) for part in parts if part is not None]
+    return torch.cat(there) if len(there) == len(parts) else None
 
 
 def _lengthen(values: Tensor, length: int) -> Tensor:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fusion_core.asked import Asked
 from fusion_core.bundle import load
-from fusion_core.encoders import EncoderRoots
+from fusion_core.encoders import EncoderRoots, EncoderSource
 from fusion_core.encoders.source import hash_file, hash_settings
 from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign import is_foreign, load_foreign
+from fusion_core.foreign.load import mark_of
 from fusion_core.model import FusedModel
 from fusion_core.own import load_object
+from fusion_core.own.load import mark_of as mark_of_object
 from fusion_core.types import Record
 
 Records = Callable[[], Sequence[Record]]
@@ -32,8 +33,10 @@ def open_fused(
         return load_object(asked.object, records)
     if is_foreign(path):
         return load_foreign(path, asked, records)
-    if asked.labels or asked.task:
-        raise CallError(f"{path.name} answers the classes it was fitted on; --labels and --task are for other models")
+    if asked.labels or asked.task or asked.prompt:
+        raise CallError(
+            f"{path.name} answers the classes it was fitted on; --labels, --task and --prompt are for other models"
+        )
     return load(path, roots)
 
 
@@ -43,12 +46,11 @@ def mark_model(path: Path, asked: Asked | None = None) -> str:
     A bundle's is that of its model.json, which has the hash of every other file of it.
     """
     asked = asked or Asked()
-    if asked.object:  # their code may read anything: the name is all that is known
-        return hashlib.sha256(asked.object.encode()).hexdigest()
+    if asked.object:
+        return mark_of_object(asked.object)
     if is_foreign(path):
-        digest = hashlib.sha256(f"{hash_file(path / 'model.safetensors')} {hash_settings(path, '')}".encode())
-        digest.update(repr((asked.labels, asked.task)).encode())
-        return digest.hexdigest()
+        source = EncoderSource("directory", path.name, hash_file(path / "model.safetensors"), hash_settings(path, ""))
+        return mark_of(source, asked)
     if not (path / "model.json").is_file():
         raise ModelError(
             f"{path.name!r} is not a bundle folder (a folder with a model.json) nor a Hugging Face directory"

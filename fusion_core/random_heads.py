@@ -43,7 +43,7 @@ def raw_check(
     def again(given: FusedModel) -> Mapping[str, np.ndarray]:
         with torch.no_grad(), capture() as tape:
             given.fuse(tokens, strategy)
-        return read(attention_maps(tape, inputs.axes(0)))
+        return read(attention_maps(tape, inputs.axes(0), model.head(strategy).readout))
 
     return randomisation(again, model, strategy, name="raw")
 

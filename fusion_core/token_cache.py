@@ -91,6 +91,8 @@ class TokenCache:
         parts = {"values": tokens.values[0].half().contiguous()}
         if tokens.raw is not None:
             parts["raw"] = tokens.raw[0].half().contiguous()
+        if tokens.positions is not None:
+            parts["positions"] = tokens.positions[0].int().contiguous()
         body = save(parts)
         path = self._path(modality, content)
         temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
@@ -132,5 +134,10 @@ class TokenCache:
         fits = all(t.ndim == 2 and len(t) == len(values) > 0 and t.shape[1] == width for t, width in widths)
         if not fits or (raw is None) == (spec.raw > 0) or any(t.dtype != torch.float16 for t, _ in widths):
             raise ValueError("tokens of another encoder")
+        places = parts.get("positions")
+        if (places is None) != (spec.places == 0) or (
+            places is not None and (places.shape != (len(values), spec.places) or places.dtype != torch.int32)
+        ):
+            raise ValueError("positions of another encoder")
         mask = torch.ones(1, len(values), dtype=torch.bool)
-        return Tokens(values[None], mask, None if raw is None else raw[None])
+        return Tokens(values[None], mask, None if raw is None else raw[None], None if places is None else places[None])

@@ -43,10 +43,7 @@ class TokenSet:
             if dropped is not None:
                 index = torch.where(dropped[m], -1, index)
             longest = int(pool.mask[index.clamp(min=0)].sum(dim=1).max()) if len(index) else 1
-            short = Tokens(
-                pool.values[:, :longest], pool.mask[:, :longest], None if pool.raw is None else pool.raw[:, :longest]
-            )
-            found[m] = short.rows(index).each(Tensor.float)
+            found[m] = pool.first(longest).rows(index).each(Tensor.float)
         return found
 
     def take(self, rows: Tensor) -> TokenSet:
@@ -161,4 +158,5 @@ def _contents(record: Record, modalities: Sequence[str]) -> dict[str, str]:
 
 def _nothing(spec: TokenSpec) -> Tokens:
     raw = torch.zeros(1, 1, spec.raw).half() if spec.raw else None
-    return Tokens(torch.zeros(1, 1, spec.width).half(), torch.zeros(1, 1, dtype=torch.bool), raw)
+    places = torch.zeros(1, 1, spec.places, dtype=torch.int32) if spec.places else None
+    return Tokens(torch.zeros(1, 1, spec.width).half(), torch.zeros(1, 1, dtype=torch.bool), raw, places)

@@ -66,13 +66,15 @@ def trace_prepared(
     started = time.perf_counter()
     with torch.no_grad(), capture() as tape:
         logits = model.fuse(tokens, strategy)
+    with torch.no_grad():
+        free_answer = model.head(strategy).free_answer(tokens)
     if not bool(torch.isfinite(logits).all()):
         raise RecordError(f"{strategy} answered with NaN or infinity", "nonfinite_output", record.id)
     prediction = Prediction(logits[0].double().softmax(0).numpy(), model.classes, record.label)
     target = question.target or prediction.top
     table = measure(model, tokens, strategy, question.policy, question.seed)
     scale = model.logit_range(strategy)
-    maps = attention_maps(tape, inputs.axes(0))
+    maps = attention_maps(tape, inputs.axes(0), model.head(strategy).readout)
     attends = any(m.kind == "attention" for m in maps)
     attributions = tuple(
         found
@@ -114,6 +116,7 @@ def trace_prepared(
         notes=inputs.notes[0],
         cost=Cost(forwards, time.perf_counter() - started),
         scores=scores,
+        free_answer=free_answer,
     )
 
 

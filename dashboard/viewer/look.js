@@ -82,7 +82,7 @@ function paintSentence(board) {
 function laneFact(pane, modality) {
   const { image, audio } = pane.board.data;
   const axis = pane.axis(modality);
-  if (modality === "text" && axis) return `${axis.labels.length} ${axis.labels.length === 1 ? "word" : "words"}`;
+  if (modality === "text" && axis) return `${axis.labels.length} ${axis.unit}${axis.labels.length === 1 ? "" : "s"}`;
   if (modality === "image" && image) return `${image.width} \u00d7 ${image.height} px`;
   if (modality === "audio" && audio) {
     const level = audio.level === null ? "silent" : `peak ${plain(audio.level, 0)} dBFS`;

@@ -175,15 +175,15 @@ function tokenLook(pane, token) {
   return { found: to ?? by, back: to ? by : null, line };
 }
 
-// What a head reads on the whole: the summary token's row where there is one, else the mean over all query tokens.
-const hasSummary = (group) => group.maps.some((map) => map.query === "cls");
-const onTheWhole = (group, head) => (hasSummary(group) ? attended(group, head, { modality: "cls", index: 0 }) : meanOverQueries(group, head));
+// What a head reads on the whole: the row of the token that the answer is read from where it is one, else the mean
+// over all query tokens.
+const onTheWhole = (group, head) => (group.summary ? attended(group, head, { modality: group.summary, index: 0 }) : meanOverQueries(group, head));
 
 function wholeLook(pane) {
   const { ui } = pane.board;
   const group = pane.group();
   const found = onTheWhole(group, ui.head);
-  if (hasSummary(group)) return { found, line: ["The ", { strong: "summary token" }, " (cls) attends to: ", ...shareWords(pane, found), unitOf(pane, rowUnit(found, "one row"))] };
+  if (group.summary) return { found, line: ["The ", { strong: pane.board.nameOf(group.summary) }, " attends to: ", ...shareWords(pane, found), unitOf(pane, rowUnit(found, "one row"))] };
   return { found, line: [`Mean over all ${found.count} query tokens: `, ...shareWords(pane, found), unitOf(pane, rowUnit(found, "the mean row"))] };
 }
 

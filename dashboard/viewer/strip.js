@@ -27,6 +27,9 @@ function paintVerdict(board) {
   at("probabilities").textContent = more.join(" \u00b7 ");
   at("probabilities").parentElement.hidden = more.length === 0;
 
+  at("free-answer").textContent = card.free ?? "";
+  at("free-answer").parentElement.hidden = !card.free;
+
   const present = MODALITIES.filter(board.shows).map((m) => {
     const [has, read, name] = [record.present.includes(m), board.data.reads.includes(m), board.nameOf(m)];
     const chip = has && read ? el("span", "chip here", name) : el("span", "chip absent", has ? `${name} not read` : `no ${name}`);

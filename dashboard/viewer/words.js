@@ -15,7 +15,8 @@ function buildWords(pane) {
     chip.tabIndex = index ? -1 : 0;
     chip.dataset.token = `text:${index}`;
     if (label.length > 60) chip.title = label.slice(0, 1000);
-    chip.append(el("span", "w", label), el("span", "n num"));
+    // White space that is read as a piece of its own has a mark, or its chip would be empty.
+    chip.append(label.trim() ? el("span", "w", label) : el("span", "w blank", label.includes("\n") ? "\u21b5" : "\u2423"), el("span", "n num"));
     chip.onfocus = () => {
       if (chip.matches(":focus-visible")) pane.walk({ modality: "text", index });
     };
@@ -90,5 +91,5 @@ function paintWords(pane, look) {
   if (fold.hidden) return;
   const hidden = [...(look.weights?.text ?? [])].slice(FOLD);
   const weight = hidden.length && board.ui.direction !== "by" ? `, ${fine(total(hidden))} of the weight in the hidden ${hidden.length}` : "";
-  fold.textContent = board.ui.folded ? `show all ${pane.chips.length} words${weight}` : `show the first ${FOLD} words`;
+  fold.textContent = board.ui.folded ? `show all ${pane.chips.length} ${pane.axis("text").unit}s${weight}` : `show the first ${FOLD} ${pane.axis("text").unit}s`;
 }

@@ -182,6 +182,7 @@ def _strategy(card: StrategyCard, trace: Trace | None, axes: TokenAxes, labels: 
         "readings": readings(trace.ledger, label, labels),
         "checks": [check_json(c, labels) for c in trace.checks if c.name in ABOUT_ATTENTION] if offered else [],
         "notes": _own_notes(trace),
+        "free": None if trace.free_answer is None else show_text(trace.free_answer or "nothing"),
     }
 
 

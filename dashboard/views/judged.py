@@ -31,11 +31,11 @@ def raw_maps(
 ) -> dict[str, TokenScores]:
     """Return the maps of raw attention by name, per layer and head: token scores `[T_m]` per modality.
 
-    The row of the summary token where there is one, else the mean over all query tokens.
+    The row of the token that the answer is read from where it is one, else the mean over all query tokens.
     """
     found: dict[str, TokenScores] = {}
     for label, maps in attention_sites(attention, labels).items():
-        rows = [m for m in maps if m.query == "cls"] or [m for m in maps if m.key in modalities]
+        rows = [m for m in maps if m.summary] or [m for m in maps if m.key in modalities]
         heads = max(m.weights.shape[0] for m in maps)
         for head in (None, *range(heads)):
             scores: dict[str, np.ndarray] = {}

@@ -45,7 +45,17 @@ class TokenAxes:
             "labels": list(axis.labels),
             "spans": [[round(float(x), 5) for x in span] for span in spans],
             "grid": None if axis.grid is None else list(axis.grid),
+            "unit": unit_of(axis),
         }
+
+
+def unit_of(axis: TokenAxis) -> str:
+    """Return what one token is called: a word is a word piece where a model reads some words in several."""
+    if axis.kind != "words":
+        return "cell" if axis.kind == "patches" else "frame"
+    beside = zip(axis.spans, axis.spans[1:], axis.labels, axis.labels[1:], strict=False)
+    split = any(a[1] == b[0] and left[-1:].isalnum() and right[:1].isalnum() for a, b, left, right in beside)
+    return "word piece" if split or any(label.isspace() for label in axis.labels) else "word"
 
 
 def attention_sites(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> dict[str, list[AttentionMap]]:
@@ -64,7 +74,12 @@ def attention_sites(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> 
 def attention_groups(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> list[Json]:
     """Return the groups of `attention_sites` as the viewer takes them."""
     return [
-        {"label": label, "heads": max(m.weights.shape[0] for m in group), "maps": [byte_map(m) for m in group]}
+        {
+            "label": label,
+            "heads": max(m.weights.shape[0] for m in group),
+            "maps": [byte_map(m) for m in group],
+            "summary": next((m.query for m in group if m.summary), None),
+        }
         for label, group in attention_sites(maps, labels).items()
     ]
 

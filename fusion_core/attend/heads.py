@@ -17,6 +17,8 @@ from fusion_core.ranks import rank_agreement
 from fusion_core.types import AttentionHead, Check, Tokens
 
 AGREEMENT = 0.5
+#: Attention weights that rows tried together may have: 200 MB of them.
+AT_ONCE = 50_000_000
 Place = tuple[int, int]  # position of a capture on its tape, number of the head
 
 
@@ -54,13 +56,20 @@ def tried_heads(
 def ablated_heads(model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, target: int) -> np.ndarray:
     """Return by how much the target's centred logit moves, absolute, when one head's output is zero, `[heads]`.
 
-    In the order of `head_importance`. All heads go through as one batch: row r without head r, the last row whole.
+    In the order of `head_importance`. As many heads go through as one batch as their weights are allowed to take:
+    row r without head r, the last row whole.
     """
     with torch.no_grad(), capture() as tape:
         model.fuse(tokens, strategy)
     places = _live_heads(tape)
-    if not places:
-        return np.zeros(0)
+    rows = max(1, AT_ONCE // max(1, sum(c.weights.numel() for c in tape.captured)))
+    moved = [_moved(model, tokens, strategy, target, places[n : n + rows]) for n in range(0, len(places), rows)]
+    return np.concatenate([np.zeros(0), *moved])
+
+
+def _moved(
+    model: FusedModel, tokens: Mapping[str, Tokens], strategy: str, target: int, places: Sequence[Place]
+) -> np.ndarray:
     rows = torch.zeros(len(places) + 1, dtype=torch.long)
     batch = {m: t.rows(rows) for m, t in tokens.items()}
     with torch.no_grad(), capture() as cut:

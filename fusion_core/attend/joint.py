@@ -131,7 +131,7 @@ def _keys_there(captured: Captured) -> dict[str, Tensor]:
     if captured.allowed is None:
         return {}
     lengths = [length for _, length in captured.key]
-    parts = captured.allowed[0].flatten().split(lengths)
+    parts = captured.allowed[0].flatten(0, -2).any(dim=0).split(lengths)
     return dict(zip((name for name, _ in captured.key), parts, strict=True))
 
 

@@ -11,8 +11,10 @@ from fusion_core.attention import Captured, Segments, Tape
 from fusion_core.types import MODALITIES, AttentionMap
 
 
-def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, ...]:
+def attention_maps(tape: Tape, present: Collection[str], readout: Collection[str] = ()) -> tuple[AttentionMap, ...]:
     """Return the maps of the first record on a tape; modalities not in `present` have none.
+
+    readout: the segments the answer is read from; the only one of a site's queries, where it is one token, is summary.
 
     Rows stay as the softmax made them: over all keys of one site and layer they add up to 1. The rows of bottlenecks
     are the mean over the streams present, which is what the bottlenecks become: they add up to 1 too.
@@ -33,6 +35,7 @@ def attention_maps(tape: Tape, present: Collection[str]) -> tuple[AttentionMap, 
             / (streams[_place(captured)] if query == "bottleneck" else 1),
             kind=captured.kind,
             norm=float(captured.passed()[key][0].detach()) if captured.kind == "gate" else None,
+            summary=query == _summary(captured, readout),
         )
         for captured in heard
         for query, rows in _slices(captured.query)
@@ -57,6 +60,12 @@ def _united(maps: Iterable[AttentionMap]) -> tuple[AttentionMap, ...]:
             own[place] = len(found)
             found.append(found_map)
     return tuple(found)
+
+
+def _summary(captured: Captured, readout: Collection[str]) -> str | None:
+    """Return the one token of a site's queries that the answer is read from; None for several or a modality."""
+    read = [(name, length) for name, length in captured.query if name in readout]
+    return read[0][0] if len(read) == 1 and read[0][1] == 1 and read[0][0] not in MODALITIES else None
 
 
 def _place(captured: Captured) -> tuple[str, int]:

@@ -97,19 +97,25 @@ def at_input(
         cells={m: encoders[m].token_of(parts[m]) for m in explained},
         grids={m: None if (axis := parts[m].axes[0]) is None else axis.grid for m in explained},
         scale=model.logit_range(strategy),
-        bytes_per_element=max(INPUT_BYTES, model.head(strategy).bytes_per_element),
+        bytes_per_element=_input_bytes(model.head(strategy).bytes_per_element, tokens, tuple(parts.values())),
         seed=seed,
     )
 
 
 def _expand(tokens: Tokens, batch: int) -> Tokens:
-    return tokens.each(lambda features: features.expand(batch, -1, -1), tokens.mask.expand(batch, -1))
+    return tokens.shaped(lambda features: features.expand(batch, -1, -1), tokens.mask.expand(batch, -1))
 
 
 def _with_values(part: ModalityInputs, values: Tensor) -> ModalityInputs:
     batch = values.shape[0]
     groups = None if part.groups is None else part.groups.expand(batch, -1)
     return ModalityInputs(values, part.mask.expand(batch, -1), part.axes * batch, groups)
+
+
+def _input_bytes(each: int, tokens: Mapping[str, Tokens], parts: tuple[ModalityInputs, ...]) -> int:
+    """Return what a row takes per element explained: the head reads the tokens of all, a decoder far more of them."""
+    read, explained = (sum(given.values.numel() for given in all_of) for all_of in (tokens.values(), parts))
+    return max(INPUT_BYTES, each, -(-each * read // max(1, explained)))
 
 
 def _token_count(part: ModalityInputs) -> int:

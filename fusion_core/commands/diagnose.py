@@ -20,7 +20,7 @@ def add(verbs: Verbs) -> None:
     diagnose.add_argument("--log-strategy", default="", metavar="NAME",
                           help="whose rows of the run (default: the reference's, else the run's only)")  # fmt: skip
     diagnose.add_argument("--reference", type=Path, metavar="DIR|ZIP|FILE",
-                          help="at least 50 clean held-out records: make the bundle's reference of them")  # fmt: skip
+                          help="at least 50 clean held-out records: make the model's reference of them")  # fmt: skip
     encoder_flags(diagnose)
 
 
@@ -32,25 +32,39 @@ def run_diagnose(given: argparse.Namespace) -> int:
         raise CallError("give either --records or --log")
     if (given.run_name or given.log_strategy) and given.log is None:
         raise CallError(f"{'--run' if given.run_name else '--log-strategy'} names what to take of a --log")
-    model = open_model(given)
+    model = open_model(given, lambda: _donors(given))
     left_out = given.reference is not None and _new_reference(given, model)
-    failed = _run(given, model) if given.log is not None else _records(given, model, load_reference(given.model))
+    failed = _run(given, model) if given.log is not None else _records(given, model, load_reference(given.model, model))
     return 3 if failed or left_out else 0
 
 
-def _new_reference(given: argparse.Namespace, model: Any) -> bool:
-    """Make the bundle's reference; return whether records had to be left out, after a line for each."""
-    from fusion_core.diagnose.build import reference_of_rows
-    from fusion_core.diagnose.lines import error_line
-    from fusion_core.diagnose.reference_file import must_be_bundle, save_reference
+def _donors(given: argparse.Namespace) -> Any:
+    """Return what a model without donors draws them from: clean records where there are some."""
+    from fusion_core.diagnose.logged import some_records
+    from fusion_core.log.runs import only_run
+    from fusion_core.log.store import Store
     from fusion_core.reading.records import read
 
-    must_be_bundle(given.model)
+    named = given.reference or given.records
+    if named is not None:
+        return read(named).records
+    with Store(given.log, given.run_name or only_run(given.log)) as store:
+        return some_records(store, given.log_strategy)
+
+
+def _new_reference(given: argparse.Namespace, model: Any) -> bool:
+    """Make the model's reference; return whether records had to be left out, after a line for each."""
+    from fusion_core.diagnose.build import reference_of_rows
+    from fusion_core.diagnose.lines import error_line
+    from fusion_core.diagnose.reference_file import kept_of, save_reference
+    from fusion_core.reading.records import read
+
+    kept_of(given.model, model)
     source = read(given.reference)  # keeps unpacked media
     reference, failures = reference_of_rows(model, source.rows, _progress)
     for failure in failures:
         emit(error_line(failure))
-    save_reference(reference, given.model)
+    save_reference(reference, given.model, model)
     return bool(failures)
 
 

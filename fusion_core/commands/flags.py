@@ -41,6 +41,7 @@ def named_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
                        help="your own model; runs your code")  # fmt: skip
     parser.add_argument("--labels", default="", metavar="A,B,C", help="classes a foreign model chooses among")
     parser.add_argument("--task", default="", choices=("match",), help="what else a foreign model is asked")
+    parser.add_argument("--prompt", default="", metavar="TEXT", help="what a decoder is told behind a record's text")
 
 
 class _OwnObject(argparse.Action):
@@ -119,18 +120,18 @@ def asked_of(given: argparse.Namespace) -> Any:
     """Return what a foreign model is asked."""
     from fusion_core.asked import Asked, labels_of
 
-    return Asked(labels_of(given.labels), given.task, given.model_object)
+    return Asked(labels_of(given.labels), given.task, given.model_object, given.prompt)
 
 
-def open_model(given: argparse.Namespace) -> Any:
-    """Load the model that is named; one without donors draws them from `--records`, where they are given."""
+def open_model(given: argparse.Namespace, donors: Callable[[], Any] | None = None) -> Any:
+    """Load the model that is named; one without donors draws them from `donors`, else from `--records`."""
     from fusion_core.opening import open_fused
     from fusion_core.reading.records import read
 
     if given.model_object:
         say(f"running your own code: {given.model_object}")
     named = getattr(given, "records", None)
-    records = None if named is None else lambda: read(named).records
+    records = donors if donors is not None or named is None else lambda: read(named).records
     return open_fused(given.model, roots(given), asked_of(given), records)
 
 

@@ -100,4 +100,4 @@ def fitting(model: FusedModel, tokens: dict[str, Tokens]) -> dict[str, Tokens]:
 
 def _of_length(tokens: Tokens, length: int) -> Tokens:
     more = length - tokens.mask.shape[1]
-    return tokens.each(lambda f: pad(f, (0, 0, 0, more)), pad(tokens.mask, (0, more))) if more else tokens
+    return tokens.shaped(lambda f: pad(f, (0, 0, 0, more)), pad(tokens.mask, (0, more))) if more else tokens

@@ -15,11 +15,10 @@ from fusion_core.diagnose.logged import logged_records
 from fusion_core.diagnose.look import look
 from fusion_core.diagnose.population import findings
 from fusion_core.diagnose.reference import Reference
-from fusion_core.diagnose.reference_file import load_reference
+from fusion_core.diagnose.reference_file import kept_of, load_reference
 from fusion_core.diagnose.repeats import Memory
 from fusion_core.diagnose.row import Row
 from fusion_core.diagnose.run import examine
-from fusion_core.encoders.source import hash_file
 from fusion_core.errors import CallError, RecordError
 from fusion_core.log.asking import Filter
 from fusion_core.log.diagnosed import CAUSES, Diagnosed, save_diagnosis
@@ -68,10 +67,10 @@ def diagnose_log(
     model: FusedModel, bundle: Path, log: Path, run: str, progress: Progress = _quietly, strategy: str = ""
 ) -> LogDiagnosis:
     """Diagnose a run of a log with the model of a bundle, keep what is found beside the run, and return it."""
-    reference = load_reference(bundle)
+    reference = load_reference(bundle, model)
     with Store(log, run) as store:
         found = diagnose_run(model, reference, store, progress, strategy)
-    summary = found.summary(run, hash_file(bundle / "model.json"))
+    summary = found.summary(run, kept_of(bundle, model).mark)
     save_diagnosis(run_folder(log, run), found.causes, summary)
     return found
 

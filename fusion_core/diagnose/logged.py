@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from fusion_core.errors import RecordError
 from fusion_core.log.asking import Filter, Order
 from fusion_core.log.kept import media_path
-from fusion_core.log.queries import MOST_ROWS, found_rows, page
+from fusion_core.log.queries import MOST_ROWS, by_slice, found_rows, page
 from fusion_core.log.schema import Logged
 from fusion_core.log.store import Store
 from fusion_core.types import Media, Record, Refusal
@@ -24,6 +25,13 @@ def logged_records(store: Store, strategy: str) -> Iterator[tuple[Record | Refus
             if len(rows) < MOST_ROWS:
                 return
             offset += MOST_ROWS
+
+
+def some_records(store: Store, strategy: str = "", most: int = 200) -> list[Record]:
+    """Return the records of a run's first rows, of one strategy or of any: donors for a model that has none."""
+    names = [strategy] if strategy else sorted(str(name) for name in by_slice(store, "strategy")["value"])
+    rows = logged_records(store, names[0]) if names else iter(())
+    return [record for record, _ in islice(rows, most) if isinstance(record, Record)]
 
 
 def record_of(store: Store, logged: Logged) -> Record | Refusal:

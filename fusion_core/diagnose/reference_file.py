@@ -1,7 +1,7 @@
 """A reference on disk, beside its bundle: `reference.safetensors` for numbers, `reference.json` for the rest.
 
 `reference.json` holds the hash of the numbers and of the `model.json` they were made with. It also holds the words of
-the clean texts, in no order.
+the clean texts, in no order. That of a model that is no bundle of ours is kept in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from fusion_core.diagnose.reference import STEPS, Reference, Spread
 from fusion_core.diagnose.signals import Profile
 from fusion_core.encoders.source import hash_file
 from fusion_core.errors import ModelError
+from fusion_core.model import FusedModel
 from fusion_core.reading.metadata import parse_object
+from fusion_core.token_cache import default_folder
 
 FORMAT = 1  # raise it when a signal changes: limits of other signals would be wrong
 NUMBERS, WORDS = "reference.safetensors", "reference.json"
@@ -29,15 +32,31 @@ KEYS = {"format", "model", "sha256", "records", "strategy", "present", "repeats"
         "function_words", "words", "odd_words", "characters"}  # fmt: skip
 
 
-def must_be_bundle(folder: Path) -> None:
-    """Raise ModelError where there is no bundle of ours to keep a reference in."""
-    if not (folder / "model.json").is_file():
-        raise ModelError(f"{folder.name} is no bundle of this tool: reference statistics are kept in one")
+@dataclass(frozen=True)
+class Kept:
+    """Where a model's reference is kept, and the hash of the model it must have been made with."""
+
+    folder: Path
+    mark: str
+    name: str
 
 
-def save_reference(reference: Reference, bundle: Path) -> None:
-    """Save a reference beside the bundle it was made with."""
-    must_be_bundle(bundle)
+def kept_of(path: Path, model: FusedModel | None = None) -> Kept:
+    """Return where a model's reference is: in its bundle, else (`model`, as it was opened) under its mark in the cache.
+
+    Raises ModelError where there is neither.
+    """
+    if (path / "model.json").is_file():
+        return Kept(path, hash_file(path / "model.json"), path.name)
+    if model is None or not model.mark:
+        raise ModelError(f"{path.name} is no bundle of this tool: reference statistics are kept in one")
+    return Kept(default_folder().parent / "references" / model.mark, model.mark, path.name)
+
+
+def save_reference(reference: Reference, path: Path, model: FusedModel | None = None) -> None:
+    """Save a reference beside the bundle it was made with, or for a model that is none (see `kept_of`)."""
+    kept = kept_of(path, model)
+    kept.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     profile, spreads = reference.profile, reference.spreads
     numbers: dict[str, np.ndarray] = {
         "quantiles": np.array([s.quantiles for s in spreads.values()], np.float32),
@@ -46,11 +65,11 @@ def save_reference(reference: Reference, bundle: Path) -> None:
         "palette": profile.palette.astype(np.uint8),
         **{f"{m}.vectors": rows.astype(np.float16) for m, rows in profile.vectors.items()},
     }
-    save_file(numbers, bundle / NUMBERS)
+    save_file(numbers, kept.folder / NUMBERS)
     content = {
         "format": FORMAT,
-        "model": hash_file(bundle / "model.json"),
-        "sha256": hash_file(bundle / NUMBERS),
+        "model": kept.mark,
+        "sha256": hash_file(kept.folder / NUMBERS),
         "records": reference.records,
         "strategy": reference.strategy,
         "present": dict(reference.present),
@@ -63,7 +82,7 @@ def save_reference(reference: Reference, bundle: Path) -> None:
         "odd_words": profile.odd_words,
         "characters": "".join(sorted(profile.characters)),
     }
-    (bundle / WORDS).write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
+    (kept.folder / WORDS).write_text(json.dumps(content, ensure_ascii=False) + "\n", "utf-8")
 
 
 def drop_reference(bundle: Path) -> None:
@@ -72,24 +91,24 @@ def drop_reference(bundle: Path) -> None:
         (bundle / name).unlink(missing_ok=True)
 
 
-def load_reference(bundle: Path) -> Reference:
-    """Load a bundle's reference; raises ModelError when it is missing, damaged, or was made with another model."""
+def load_reference(path: Path, model: FusedModel | None = None) -> Reference:
+    """Load a model's reference (see `kept_of`); raises ModelError when it is missing, damaged, or another model's."""
+    kept = kept_of(path, model)
     for name in (NUMBERS, WORDS):
-        path = bundle / name
-        if not path.is_file():
-            must_be_bundle(bundle)
-            raise ModelError(f"{bundle.name} has no {name}; make it with `diagnose --reference` and clean records")
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{name} of {bundle.name} is over {MAX_BYTES:,} bytes")
+        file = kept.folder / name
+        if not file.is_file():
+            raise ModelError(f"{kept.name} has no {name}; make it with `diagnose --reference` and clean records")
+        if file.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{name} of {kept.name} is over {MAX_BYTES:,} bytes")
     try:
-        content = parse_object((bundle / WORDS).read_bytes())
+        content = parse_object((kept.folder / WORDS).read_bytes())
         if set(content) != KEYS or content["format"] != FORMAT:
-            raise ModelError(f"{WORDS} of {bundle.name} is not of format {FORMAT}")
-        if content["model"] != hash_file(bundle / "model.json") or content["sha256"] != hash_file(bundle / NUMBERS):
-            raise ModelError(f"the reference of {bundle.name} was made with another model, or was changed")
-        return _reference(content, _numbers(bundle / NUMBERS))
+            raise ModelError(f"{WORDS} of {kept.name} is not of format {FORMAT}")
+        if content["model"] != kept.mark or content["sha256"] != hash_file(kept.folder / NUMBERS):
+            raise ModelError(f"the reference of {kept.name} was made with another model, or was changed")
+        return _reference(content, _numbers(kept.folder / NUMBERS))
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise ModelError(f"the reference of {bundle.name} is damaged: {error}") from error
+        raise ModelError(f"the reference of {kept.name} is damaged: {error}") from error
 
 
 def _numbers(path: Path) -> dict[str, np.ndarray]:

@@ -16,9 +16,9 @@ LEAST_SHARE = 0.02  # of belief, below which another cause is not told
 
 
 def case_sections(model: FusedModel, bundle: Path, record: Record) -> tuple[Section, ...]:
-    """Return what a case file says of a record's cause; nothing where the bundle has no reference to judge it by."""
+    """Return what a case file says of a record's cause; nothing where the model has no reference to judge it by."""
     try:
-        reference = load_reference(bundle)
+        reference = load_reference(bundle, model)
     except ModelError:
         return ()
     said = diagnose_record(model, reference, record)

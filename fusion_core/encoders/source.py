@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -131,11 +132,12 @@ def hash_settings(folder: Path, expected: str) -> str:
     return found
 
 
-def load_frozen(model_class: Any, folder: Path, **how: Any) -> Any:
+def load_frozen(model_class: Any, folder: Path, unused: Sequence[str] = ("pooler",), **how: Any) -> Any:
     """Load a Transformers model from safetensors, float32, frozen, with every weight taken from the file.
 
-    how: what else `from_pretrained` is told. Raises ModelError when the file is damaged or lacks weights (they would
-    be random), or the config does not fit.
+    unused: parts of names of weights that nothing reads, which may be missing. how: what else `from_pretrained` is
+    told. Raises ModelError when the file is damaged or lacks weights (they would be random), or the config does not
+    fit.
     """
     try:
         model, report = model_class.from_pretrained(
@@ -143,7 +145,7 @@ def load_frozen(model_class: Any, folder: Path, **how: Any) -> Any:
         )
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"the weights in {folder.name} cannot be loaded as {model_class.__name__}") from error
-    lacking = sorted(key for key in report["missing_keys"] if "pooler" not in key)
+    lacking = sorted(key for key in report["missing_keys"] if not any(part in key for part in unused))
     if lacking or report.get("mismatched_keys"):
         raise ModelError(
             f"model.safetensors in {folder.name} lacks {len(lacking)} weights of a {model_class.__name__}"

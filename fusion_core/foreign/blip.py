@@ -14,8 +14,9 @@ from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import ModelError
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed
+from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed, read_alone, unpacked
 from fusion_core.foreign.hearing import explicit_attention, hearing
+from fusion_core.foreign.layers import attended
 from fusion_core.foreign.pictures import PatchEncoder
 from fusion_core.foreign.pieces import PieceEncoder
 from fusion_core.fusion.head import HeadOutput, TokenSpec
@@ -48,27 +49,48 @@ class BlipHead(ForeignHead):
         """Run rows through both, a few at a time when nobody differentiates."""
         return fused_in_parts(self._some, projected)
 
+    def states(self, modality: str, tokens: Tokens) -> Tokens:
+        """Return the text encoder's last states with cross-attention skipped, or the vision tower's after its norm."""
+        return read_alone(self._image_states if modality == "image" else self._text_states, tokens)
+
+    def states_width(self, modality: str) -> int:
+        """Return the width of the text encoder or of the vision tower."""
+        return int((self.vision if modality == "image" else self.text).config.hidden_size)
+
+    def _image_states(self, image: Tokens) -> Tensor:
+        return self._seen(image)[0][:, 1:]
+
+    def _text_states(self, text: Tokens) -> Tensor:
+        return unpacked(self._read(text, None, text.mask[:, 0])[0][:, len(self.before) :], text.mask)
+
     def _some(self, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
         text, image = given["text"], given["image"]
         present = torch.stack([t.mask.any(dim=1) for t in (text, image)])
-        x, taken = framed(*packed(text), self.before, self.after)
-        first = torch.arange(taken.shape[1]) < len(self.before)
-        taken = taken & (present[0][:, None] | first)
-        length = x.shape[1] - len(self.before) - len(self.after)
-        words: Segments = (("text_start", len(self.before)), ("text", length), ("text_end", len(self.after)))
-        x = self.text.embeddings(inputs_embeds=x.clone())
         seen = self._seen(image) if bool(present[1].any()) else None
-        for number, layer in enumerate(self.text.encoder.layer):
-            with hearing("text tower", words, words, taken[:, None, None], number):
-                x = _attended(layer.attention, x, x, taken[:, None, None])
-            if seen is not None:
-                states, patches, there = seen
-                with hearing("cross", words, patches, there, number):
-                    x = torch.where(present[1][:, None, None], _attended(layer.crossattention, x, states, there), x)
-            x = layer.feed_forward_chunk(x)
+        x, taken = self._read(text, seen, present[1])
         if self.match is not None:
             return torch.where(present.all(dim=0)[:, None], self.match(x[:, 0]), 0.0), x[:, 0]
         return torch.where(present.any(dim=0)[:, None], self._likelihoods(x, taken), 0.0), x[:, 0]
+
+    def _read(
+        self, text: Tokens, seen: tuple[Tensor, Segments, Tensor] | None, pictured: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the text encoder's states, and which pieces are there; rows without a picture read none."""
+        x, taken = framed(*packed(text), self.before, self.after)
+        first = torch.arange(taken.shape[1]) < len(self.before)
+        taken = taken & (text.mask.any(dim=1)[:, None] | first)
+        length = x.shape[1] - len(self.before) - len(self.after)
+        words: Segments = (("text_start", len(self.before)), ("text", length), ("text_end", len(self.after)))
+        x = self.text.embeddings(inputs_embeds=x.clone())
+        for number, layer in enumerate(self.text.encoder.layer):
+            with hearing("text tower", words, words, taken[:, None, None], number):
+                x = attended(layer.attention, x, x, taken[:, None, None])
+            if seen is not None:
+                states, patches, there = seen
+                with hearing("cross", words, patches, there, number):
+                    x = torch.where(pictured[:, None, None], attended(layer.crossattention, x, states, there), x)
+            x = layer.feed_forward_chunk(x)
+        return x, taken
 
     def _seen(self, image: Tokens) -> tuple[Tensor, Segments, Tensor]:
         """Return the states of class token and patches, their axis, and which are there `[B, 1, 1, N + 1]`."""
@@ -94,22 +116,12 @@ class BlipHead(ForeignHead):
             x = self.decoder.bert.embeddings(input_ids=ids[None, :-1].expand(len(question), -1))
             before = torch.ones(len(ids) - 1, len(ids) - 1, dtype=torch.bool).tril()[None, None]
             for layer in self.decoder.bert.encoder.layer:
-                x = _attended(layer.attention, x, x, before)
-                x = _attended(layer.crossattention, x, question, taken[:, None, None])
+                x = attended(layer.attention, x, x, before)
+                x = attended(layer.crossattention, x, question, taken[:, None, None])
                 x = layer.feed_forward_chunk(x)
             told = self.decoder.cls(x).log_softmax(dim=-1)
             found.append(told.gather(2, ids[None, 1:, None].expand(len(question), -1, 1))[..., 0].mean(dim=1))
         return torch.stack(found, dim=1)
-
-
-def _attended(block: Any, x: Tensor, keys: Tensor, there: Tensor) -> Tensor:
-    """One attention of the family's text layers, its own softmax written out so that it can be heard and edited."""
-    own = block.self
-    q, k, v = (
-        linear(given).unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
-        for linear, given in ((own.query, x), (own.key, keys), (own.value, keys))
-    )
-    return block.output(explicit_attention(q, k, v, there), x)
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:

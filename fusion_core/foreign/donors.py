@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch import Tensor
 
 from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import CallError
@@ -40,7 +41,7 @@ def draw(stack: EncoderStack, head: Head, records: Sequence[Record], seed: int =
         rows = having.repeat(-(-DONORS // max(1, len(having))))[:DONORS] if len(having) else torch.full((DONORS,), -1)
         own = tokens.pools[m].rows(rows)
         longest = max(1, int(own.mask.sum(dim=1).max()))
-        found[m] = own.each(lambda v, most=longest: v[:, :most].float(), own.mask[:, :longest])  # type: ignore[misc]
+        found[m] = own.first(longest).each(Tensor.float)
     count = affordable(pass_seconds(head, found), len(found))
     return Background({m: t.rows(torch.arange(count)) for m, t in found.items()})
 

@@ -123,9 +123,10 @@ def _built(folder: Folder, wanted: Asked) -> tuple[Parts, Asked, str]:
     for asked in (wanted, *_able(folder)):
         try:
             _ = asked.classes
-            name = found.class_name(folder, "match" if asked.task else "labels")
+            task = "match" if asked.task else "labels"
+            name = found.class_name(folder, task)
             if name not in loaded:
-                loaded = {name: folder.load(name)}
+                loaded = {name: found.load(folder, task)}
             parts = found.build(loaded[name], folder, asked)
         except CallError as error:
             refusals.append(str(error))

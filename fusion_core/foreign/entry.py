@@ -16,13 +16,14 @@ from fusion_core.fusion import Head, strategy
 from fusion_core.model import Fitted, FusedModel, read_fitted
 from fusion_core.words import AS_LOADED
 
-KEYS = {"family", "labels", "task", "bias", "original"}
+KEYS = {"family", "labels", "task", "prompt", "bias", "original"}
 
 
 def foreign_entry(model: FusedModel) -> dict[str, Any]:
     """Return the entry of a model whose encoders are parts of a foreign one.
 
-    labels, task: what that is asked. bias: the threshold of its matches. original: its figures as a strategy, or null.
+    labels, task, prompt: what that is asked. bias: the threshold of its matches. original: its figures as a strategy,
+    or null.
     """
     stack = model.stack
     assert isinstance(stack, ModelStack)
@@ -31,6 +32,7 @@ def foreign_entry(model: FusedModel) -> dict[str, Any]:
         "family": origin.family,
         "labels": list(origin.asked.labels),
         "task": origin.asked.task,
+        "prompt": origin.asked.prompt,
         "bias": stack.bias,
         "original": asdict(model.fitted[origin.family]) if origin.family in model.heads else None,
     }
@@ -75,6 +77,6 @@ def _read(entry: Any) -> tuple[Asked, float | None]:
         raise ValueError("the labels of foreign are not texts")
     if bias is not None and not (isinstance(bias, float) and math.isfinite(bias)):
         raise ValueError(f"the bias {bias!r} of foreign is not a number")
-    asked = Asked(tuple(labels), str(entry["task"]))
+    asked = Asked(tuple(labels), str(entry["task"]), prompt=str(entry["prompt"]))
     _ = asked.classes
     return asked, bias

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fusion_core.asked import Asked
@@ -27,11 +27,19 @@ class Family:
     """A family of models.
 
     class_names: the Transformers class that answers each task, `labels` or `match`. fusion: how it fuses, in a word.
+    settings: entries of its config that are set whatever the directory says. unused: parts of names of weights that
+    no answer reads, so that a directory may lack them; any other that is missing would be random, and is refused.
     """
 
     class_names: Mapping[str, str]
     fusion: str
     build: Callable[[Any, Folder, Asked], Parts]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
+
+    def load(self, folder: Folder, task: str) -> Any:
+        """Return the model of a folder that answers a task, frozen."""
+        return folder.load(self.class_name(folder, task), self.settings, self.unused)
 
     def class_name(self, folder: Folder, task: str) -> str:
         """Return the class to load for a task; raises CallError where the folder's weights are for another one."""

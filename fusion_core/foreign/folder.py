@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,15 @@ class Folder:
         """Return one of the small JSON files; empty without it."""
         return read_settings(self.path / name) if (self.path / name).is_file() else {}
 
-    def load(self, class_name: str) -> Any:
+    def load(self, class_name: str, settings: Mapping[str, Any] | None = None, unused: Sequence[str] = ()) -> Any:
         """Return the frozen model of a named class, its attention heard by our tapes.
 
-        Raises ModelError when the weights do not fit the class and its config, or are not finite.
+        settings: entries of its config that are set whatever the file says. unused: as in `load_frozen`. Raises
+        ModelError when the weights do not fit the class and its config, or are not finite.
         """
-        model_class = getattr(transformers, class_name)
-        _fits(self.path, model_class, self.config)
-        model = load_frozen(model_class, self.path, attn_implementation="fusion_lens")
+        model_class, fixed = getattr(transformers, class_name), dict(settings or {})
+        _fits(self.path, model_class, {**self.config, **fixed})
+        model = load_frozen(model_class, self.path, unused, attn_implementation="fusion_lens", **fixed)
         for name, weights in model.state_dict().items():
             if weights.is_floating_point() and not bool(torch.isfinite(weights).all()):
                 raise ModelError(f"model.safetensors of {self.path.name} holds a non-finite number in {name}")

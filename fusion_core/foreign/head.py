@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
+from fusion_core.attention import open_tape
 from fusion_core.errors import CallError
 from fusion_core.fusion.head import Clean, Head, HeadOutput, HeadSettings, TokenSpec
 from fusion_core.types import MODALITIES, Tokens
@@ -40,17 +41,6 @@ class ForeignHead(Head):
         self.front = nn.ModuleDict({m: Clean() for m in self.modalities})
         self.auxiliary = nn.ModuleDict()
 
-    def states(self, modality: str, tokens: Tokens) -> Tokens:
-        """Return the model's last states `[B, T, D']` at tokens `[B, T, D]` of a modality that it reads alone.
-
-        Raises CallError where the family cannot be read one modality at a time.
-        """
-        raise CallError(f"{type(self).__name__} cannot be read one modality at a time")
-
-    def states_width(self, modality: str) -> int:
-        """Return the width of the states of a modality; raises CallError as `states` does."""
-        raise CallError(f"{type(self).__name__} cannot be read one modality at a time")
-
     def stranger(self, classes: int) -> Head:
         """Return a copy whose weights are shuffled within each tensor, drawn from torch's generator."""
         found = copy.deepcopy(self)
@@ -58,6 +48,18 @@ class ForeignHead(Head):
             for weights in found.parameters():
                 weights.copy_(weights.flatten()[torch.randperm(weights.numel())].view_as(weights))
         return found
+
+    def states(self, modality: str, tokens: Tokens) -> Tokens:
+        """Return the last hidden states of one modality read alone, so that a bundle can be fitted on them.
+
+        tokens: `[B, T, D]` as the modality's encoder gives them. Returns `[B, T, D']` at those same tokens, with the
+        same mask, zeros where masked, before pooling and projection. Raises CallError where a model cannot be read so.
+        """
+        raise CallError(f"{modality} of this model cannot be read one modality at a time")
+
+    def states_width(self, modality: str) -> int:
+        """Return the width D' of `states`; raises CallError where there are none."""
+        raise CallError(f"{modality} of this model cannot be read one modality at a time")
 
     def speak_alone(self, projected: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """Return what the model says when every other modality is absent, `[B, C]` per modality."""
@@ -69,11 +71,15 @@ class ForeignHead(Head):
 
 
 def fused_in_parts(
-    some: Callable[[Mapping[str, Tokens]], tuple[Tensor, Tensor]], projected: Mapping[str, Tokens]
+    some: Callable[[Mapping[str, Tokens]], tuple[Tensor, Tensor]], projected: Mapping[str, Tokens], rows: int = ROWS
 ) -> HeadOutput:
-    """Run rows through a transformer, a few at a time when nobody differentiates; `some` gives logits and fused."""
+    """Run rows through a transformer; `some` gives logits and fused.
+
+    Not more than `rows` at a time, unless somebody differentiates or a tape is open, on which a layer is heard once.
+    """
     count = len(next(iter(projected.values())).mask)
-    parts = torch.arange(count).split(count if torch.is_grad_enabled() else ROWS)
+    whole = torch.is_grad_enabled() or open_tape() is not None
+    parts = torch.arange(count).split(count if whole else rows)
     done = [some({m: t.rows(part) for m, t in projected.items()}) for part in parts]
     logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
     return HeadOutput(logits, {}, fused)
@@ -86,6 +92,13 @@ def packed(tokens: Tokens) -> tuple[Tensor, Tensor]:
     order = order[:, :longest]
     values = tokens.values.gather(1, order[..., None].expand(-1, -1, tokens.values.shape[-1]))
     return values, tokens.mask.gather(1, order)
+
+
+def unpacked(values: Tensor, mask: Tensor) -> Tensor:
+    """Bring packed rows `[B, L, D]` back to where `mask [B, T]` has its tokens, zeros elsewhere: `[B, T, D]`."""
+    place = (mask.cumsum(dim=1) - 1).clamp(0, values.shape[1] - 1)
+    found = values.gather(1, place[..., None].expand(-1, -1, values.shape[-1]))
+    return torch.where(mask[..., None], found, 0.0)
 
 
 def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,15 +117,16 @@ def framed(values: Tensor, mask: Tensor, before: Tensor, after: Tensor) -> tuple
     return x, taken
 
 
-def unpacked(states: Tensor, mask: Tensor) -> Tensor:
-    """Put states of packed rows `[B, L, D]` back where their tokens stand, `[B, T, D]`; zeros elsewhere."""
-    place = (mask.cumsum(dim=1) - 1).clamp(min=0)[..., None].expand(-1, -1, states.shape[-1])
-    return torch.where(mask[..., None], states.gather(1, place), 0.0)
-
-
 def in_parts(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tensor:
-    """Run a tower over rows, a few at a time when nobody differentiates: `[B, ...]`."""
-    if torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS):
+    """Run a tower over rows, a few at a time when nobody differentiates and no tape is open: `[B, ...]`."""
+    whole = torch.is_grad_enabled() and (tokens.values.requires_grad or len(tokens.values) <= ROWS)
+    if whole or open_tape() is not None:
         return run(tokens)
     rows = torch.arange(len(tokens.values)).split(ROWS)
     return torch.cat([run(tokens.rows(part)) for part in rows])
+
+
+def read_alone(run: Callable[[Tokens], Tensor], tokens: Tokens) -> Tokens:
+    """Return `states` from what reads clean tokens of one modality, `[B, T, D']`: same mask, zeros where masked."""
+    clean = Tokens(torch.where(tokens.mask[..., None], tokens.values, 0.0), tokens.mask)
+    return Tokens(torch.where(tokens.mask[..., None], in_parts(run, clean), 0.0), tokens.mask)

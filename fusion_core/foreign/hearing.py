@@ -26,22 +26,32 @@ NAME = "fusion_lens"
 
 @dataclass
 class Site:
-    """Where attention is heard, what its token axes are made of, and how many layers were heard there so far."""
+    """Where attention is heard, what its token axes are made of, and how many layers were heard there so far.
+
+    readings: how many rows that follow each other are readings of one record: they are heard as heads of its own.
+    """
 
     name: str
     query: Segments
     key: Segments
     allowed: Tensor
     layers: int = 0
+    readings: int = 1
 
 
 _site: ContextVar[Site | None] = ContextVar("foreign_site", default=None)
 
 
 @contextmanager
-def hearing(name: str, query: Segments, key: Segments, allowed: Tensor, layer: int = 0) -> Iterator[Site]:
-    """Name the attention that runs inside; layers count up from `layer`. allowed: keys, `bool [B, 1, 1, T_k]`."""
-    site = Site(name, tuple(part for part in query if part[1]), tuple(part for part in key if part[1]), allowed, layer)
+def hearing(
+    name: str, query: Segments, key: Segments, allowed: Tensor, layer: int = 0, readings: int = 1
+) -> Iterator[Site]:
+    """Name the attention that runs inside; layers count up from `layer`. allowed: keys, `bool [B, 1, 1, T_k]`.
+
+    readings: rows per record, where a record is read several times, one after the other.
+    """
+    query, key = (tuple(part for part in axis if part[1]) for axis in (query, key))
+    site = Site(name, query, key, allowed, layer, readings)
     token = _site.set(site)
     try:
         yield site
@@ -49,11 +59,16 @@ def hearing(name: str, query: Segments, key: Segments, allowed: Tensor, layer: i
         _site.reset(token)
 
 
-def hear(site: Site, weights: Tensor) -> Tensor:
-    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe."""
+def hear(site: Site, weights: Tensor, within: Tensor | None = None) -> Tensor:
+    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe; within: what each query may read."""
     probe = Probe(site.name, site.layers)
     site.layers += 1
-    return probe(weights, site.allowed, site.query, site.key)
+    if site.readings == 1:
+        return probe(weights, site.allowed, site.query, site.key, within=within)
+    allowed = site.allowed.expand(-1, weights.shape[1], -1, -1)
+    side_by_side = (x.unflatten(0, (-1, site.readings)).flatten(1, 2) for x in (weights, allowed))
+    passed = probe(*side_by_side, site.query, site.key)
+    return passed.unflatten(1, (site.readings, -1)).flatten(0, 1)
 
 
 def heard_attention(
@@ -78,7 +93,10 @@ def heard_attention(
     if tape is None or site is None:
         assert fused is not None
         return fused, None
-    passed = hear(site, _weights(query, key, attention_mask, scaling, causal))
+    within = _within(query, key, attention_mask, causal)
+    # Heads that share keys and values: one copy each, as every head's weights are heard.
+    key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
+    passed = hear(site, _weights(query, key, attention_mask, scaling, causal), within)
     if fused is not None:
         return fused, passed
     return (passed @ value).transpose(1, 2).contiguous(), passed
@@ -94,6 +112,13 @@ def explicit_attention(query: Tensor, key: Tensor, value: Tensor, there: Tensor)
     if open_tape() is not None and site is not None:
         weights = hear(site, weights)
     return (weights @ value).transpose(1, 2).flatten(2)
+
+
+def _within(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> Tensor | None:
+    """Return which keys each query may read, `bool [B or 1, 1, T_q, T_k]`; None for all."""
+    if mask is not None:
+        return mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min
+    return torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()[None, None] if causal else None
 
 
 def _weights(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None, causal: bool) -> Tensor:

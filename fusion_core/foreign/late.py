@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +12,19 @@ from fusion_core.asked import Asked
 from fusion_core.errors import CallError
 from fusion_core.foreign.family import Parts
 from fusion_core.foreign.head import ForeignHead, in_parts
-from fusion_core.fusion.head import Clean, HeadOutput, TokenSpec
+from fusion_core.fusion.head import HeadOutput, TokenSpec
 from fusion_core.types import Tokens
+
+
+class Tower(Protocol):
+    """A module from one modality's `Tokens [B, T, D]` to a vector `[B, width]`, that can be read at its tokens too."""
+
+    width: int
+    depth: int
+
+    def states(self, tokens: Tokens, /) -> Tensor:
+        """Return the last hidden states at the tokens, `[B, T, depth]`, zeros where masked."""
+        ...
 
 
 class LateHead(ForeignHead):
@@ -70,20 +82,25 @@ class LateHead(ForeignHead):
         return first @ second.T
 
     def states(self, modality: str, tokens: Tokens) -> Tokens:
-        """Return the last states of a modality's tower at its tokens, `[B, T, D']`."""
-        tower, tokens = self.towers[modality], Clean()(tokens)
-        found = tokens.values.new_zeros(*tokens.mask.shape, self.states_width(modality))
+        """Return the states of a modality's tower at its tokens, `[B, T, D']`; raises CallError without that modality.
+
+        Rows in which the modality is absent are zeros; the tower is not run on them.
+        """
+        tower, clean = self._tower(modality), self.front[modality](tokens)
         there = tokens.mask.any(dim=1).nonzero()[:, 0]
+        found = clean.values.new_zeros(*tokens.mask.shape, tower.depth)
         if len(there):
-            found = found.index_copy(0, there, in_parts(tower.states, tokens.rows(there)))  # type: ignore[arg-type]
+            found = found.index_copy(0, there, in_parts(tower.states, clean.rows(there)))
         return Tokens(found, tokens.mask)
 
     def states_width(self, modality: str) -> int:
-        """Return the width of a tower's states; raises CallError for a tower that has none at its tokens."""
-        tower = self.towers[modality]
-        if not hasattr(tower, "states"):
-            raise CallError(f"{type(tower).__name__} has no states at its {modality} tokens: it cannot be an encoder")
-        return int(tower.states_width)  # type: ignore[arg-type]
+        """Return the width of a tower's states; raises CallError without that modality."""
+        return self._tower(modality).depth
+
+    def _tower(self, modality: str) -> Tower:
+        if modality not in self.modalities:
+            raise CallError(f"this model has no {modality}; it reads {' and '.join(self.modalities)}")
+        return cast(Tower, self.towers[modality])
 
     def _embedded(self, modality: str, tokens: Tokens) -> Tensor:
         """Return vectors of length 1, `[B, E]`; zeros where the modality is absent, whose tower is not run."""
@@ -96,7 +113,7 @@ class LateHead(ForeignHead):
 
     @property
     def _width(self) -> int:
-        return int(next(iter(self.towers.values())).width)  # type: ignore[arg-type]
+        return self._tower(self.modalities[0]).width
 
     def _compared(self, found: Mapping[str, Tensor], present: Mapping[str, Tensor]) -> HeadOutput:
         if self.label is None:

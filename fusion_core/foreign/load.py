@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from fusion_core.asked import Asked
+from fusion_core.encoders import EncoderSource
 from fusion_core.encoders.stack import EncoderStack, LoadedStack
 from fusion_core.errors import CallError
 from fusion_core.foreign.donors import DONORS, draw
@@ -31,7 +33,7 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     name, found = family_of(folder)
     classes = asked.classes
     task = "match" if asked.task else "labels"
-    parts = found.build(folder.load(found.class_name(folder, task)), folder, asked)
+    parts = found.build(found.load(folder, task), folder, asked)
     stack = LoadedStack(parts.encoders)
     head = parts.head
 
@@ -40,8 +42,9 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
             raise CallError("this model has no donors of its own: open it with --records, from which they are drawn")
         return draw(stack, head, records(), seed)
 
-    model = FusedModel(path.name, classes, stack, {name: head},
-                       {name: as_loaded(name, head.parameter_count())}, background, name)  # fmt: skip
+    fitted = {name: as_loaded(name, head.parameter_count())}
+    mark = mark_of(folder.source, asked)
+    model = FusedModel(path.name, classes, stack, {name: head}, fitted, background, name, mark=mark)
     if needs_threshold(head, asked) and records is not None:
         assert isinstance(head, LateHead)
         head.bias = threshold(head, stack, records(), seed)
@@ -51,6 +54,12 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
 def needs_threshold(head: Head, asked: Asked) -> bool:
     """Return whether a match is asked of a family that has no threshold of its own."""
     return isinstance(head, LateHead) and bool(asked.task) and not head.own_bias
+
+
+def mark_of(source: EncoderSource, asked: Asked) -> str:
+    """Return a hash of all that decides the answers of a foreign model: its files, and what it is asked."""
+    about = (source.sha256, source.settings_sha256, asked.labels, asked.task, asked.prompt)
+    return hashlib.sha256(repr(about).encode()).hexdigest()
 
 
 def threshold(head: LateHead, stack: EncoderStack, records: Sequence[Record], seed: int) -> torch.Tensor:

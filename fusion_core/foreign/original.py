@@ -49,6 +49,10 @@ class OriginalHead(ForeignHead):
         """Return what the family's last linear maps read."""
         return self.own.last_reads(projected)
 
+    def free_answer(self, tokens: Mapping[str, Tokens]) -> str | None:
+        """Return what the family writes by itself of one record."""
+        return self.own.free_answer(self.project(tokens))
+
     def speak_alone(self, projected: Mapping[str, Tokens]) -> dict[str, Tensor]:
         """Return what the family says of each modality alone."""
         return self.own.speak_alone(projected)

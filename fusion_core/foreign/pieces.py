@@ -12,23 +12,35 @@ from torch.nn.utils.rnn import pad_sequence
 
 from fusion_core.encoders import EncoderSource
 from fusion_core.encoders.text import MAX_CHARACTERS
+from fusion_core.errors import ModelError
+from fusion_core.foreign.prompt import Prompt
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
+
+#: Pieces of a text that a decoder is given at most: attention's cost grows with their square.
+MAX_PROMPTED = 2_048
 
 
 class PieceEncoder:
     """Word pieces as their embeddings, before any layer; special pieces around them are the head's.
 
-    A word that the tokenizer splits is several tokens, for the transformer reads several.
+    A word that the tokenizer splits is several tokens, for the transformer reads several. around: what stands directly
+    before and behind the text, with which it is cut into pieces.
     """
 
     modality = "text"
     baseline_name = "padding pieces"
 
     def __init__(
-        self, source: EncoderSource, tokenizer: Tokenizer, embedding: nn.Embedding, limit: int, pad: int
+        self,
+        source: EncoderSource,
+        tokenizer: Tokenizer,
+        embedding: nn.Embedding,
+        limit: int,
+        pad: int,
+        around: tuple[str, str] = ("", ""),
     ) -> None:
-        self.source, self.tokenizer, self.embedding = source, tokenizer, embedding
+        self.source, self.tokenizer, self.embedding, self.around = source, tokenizer, embedding, around
         marks = tokenizer.encode("a")
         inner = [n for n, special in enumerate(marks.special_tokens_mask) if not special] or [len(marks.ids)]
         self.before, self.after = list(marks.ids[: inner[0]]), list(marks.ids[inner[-1] + 1 :])
@@ -74,14 +86,18 @@ class PieceEncoder:
         return inputs.groups[0][:, None].expand(inputs.values.shape[1:])
 
     def _pieces(self, text: str) -> tuple[list[int], TokenAxis, tuple[str, ...]]:
-        found = self.tokenizer.encode(text[:MAX_CHARACTERS], add_special_tokens=False)
-        spans = [_trimmed(text, start, end) for start, end in found.offsets]
-        kept = [n for n, (start, end) in enumerate(spans) if end > start]
+        lead, trail = self.around
+        shown = text[:MAX_CHARACTERS]
+        found = self.tokenizer.encode(lead + shown + trail, add_special_tokens=False)
+        spans = [(start - len(lead), end - len(lead)) for start, end in found.offsets]
+        # A piece of white space alone, or of no letter at all, is read like any other: it stays.
+        kept = [n for n, (start, end) in enumerate(spans) if start < len(shown) and (end > 0 or not lead)]
+        spans = [_trimmed(shown, start, end) for start, end in spans]
         notes: tuple[str, ...] = ()
         if len(kept) > self.limit or len(text) > MAX_CHARACTERS:
             kept = kept[: self.limit]
             notes = (f"text cut to its first {spans[kept[-1]][1]:,} of {len(text):,} characters ({len(kept)} pieces)",)
-        if not kept:  # white space or marks the tokenizer leaves out: one padding piece stands for the whole text
+        if not kept:  # nothing, or marks the tokenizer leaves out: one padding piece stands for the whole text
             return [self.pad], TokenAxis("words", (text,), ((0.0, float(len(text))),)), ()
         own = tuple((float(spans[n][0]), float(spans[n][1])) for n in kept)
         labels = tuple(text[spans[n][0] : spans[n][1]] for n in kept)
@@ -89,6 +105,25 @@ class PieceEncoder:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    return start, end
+    """Return what of a span lies inside the text, without the white space before it unless it is nothing else."""
+    start, end = max(0, start), min(len(text), end)
+    letters = next((n for n in range(start, end) if not text[n].isspace()), start)
+    return letters, end
+
+
+def prompted_pieces(
+    source: EncoderSource, tokenizer: Tokenizer, language: Any, prompt: Prompt, others: int
+) -> PieceEncoder:
+    """Return the text encoder of a decoder: as many pieces as its positions leave beside `others`, 2,048 at most."""
+    left = int(language.config.max_position_embeddings) - prompt.length - others
+    if left < 1:
+        raise ModelError(
+            f"the prompt leaves no room for text in the {language.config.max_position_embeddings} positions"
+        )
+    table = language.get_input_embeddings()
+    pad = language.config.pad_token_id
+    pad = int(pad) if isinstance(pad, int) and 0 <= pad < table.num_embeddings else 0
+    found = PieceEncoder(source, tokenizer, table, MAX_PROMPTED, pad, (prompt.lead, prompt.trail))
+    found.limit = min(left, MAX_PROMPTED)
+    found.preprocessing = {"pieces": found.limit}
+    return found

@@ -1,9 +1,10 @@
-"""Pictures that keep their shape: the shorter side to one length, both sides whole patches, the grid each its own."""
+"""Pictures that keep their shape: both sides whole patches, the grid each its own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,10 +20,59 @@ from fusion_core.reading.pictures import Picture
 from fusion_core.types import ModalityInputs, TokenAxis, Tokens
 
 
+class Sizing(Protocol):
+    """The size a family resizes a picture to."""
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Return its limits as they are written down."""
+        ...
+
+    def size(self, height: int, width: int) -> tuple[tuple[int, int], tuple[str, ...]]:
+        """Return the new `(height, width)`, each at least one patch and whole ones, and what is to be said of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class ShorterSide:
+    """The shorter side to `shortest`, the longer to at most `longest` times that; patches of `patch` pixels."""
+
+    shortest: int
+    longest: float
+    patch: int
+
+    @classmethod
+    def read(cls, settings: Mapping[str, Any], name: str, longest: float, patch: int) -> ShorterSide:
+        """Read a `preprocessor_config.json`; raises ModelError, with the folder's name, when it cannot be read."""
+        try:
+            size = settings.get("size", 384)
+            shortest = int(size["shortest_edge"] if isinstance(size, dict) else size)
+        except (TypeError, ValueError, KeyError) as error:
+            raise ModelError(f"preprocessor_config.json of {name} cannot be read") from error
+        if not patch <= shortest <= 2_048:
+            raise ModelError(f"preprocessor_config.json of {name} is out of range")
+        return cls(shortest, longest, patch)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Return its limits as they are written down."""
+        return {"shortest": self.shortest}
+
+    def size(self, height: int, width: int) -> tuple[tuple[int, int], tuple[str, ...]]:
+        """Return the size the family resizes to; a side is at least one patch, where the family would fail."""
+        scale = self.shortest / min(height, width)
+        most = int(self.longest * self.shortest)
+        if max(height, width) * scale > most:
+            scale = most / max(height, width)
+        high, wide = (max(1, int(side * scale + 0.5) // self.patch) * self.patch for side in (height, width))
+        return (high, wide), ()
+
+
 class ShapeEncoder:
     """Pixels into patch embeddings with their positions, so that every shape of picture is placed as the family does.
 
-    The grid belongs to the record: it is on the axis, not in the spec.
+    The grid belongs to the record: it is on the axis, not in the spec. placed: whether tokens carry their row and
+    column, for a head that places them.
     """
 
     modality = "image"
@@ -34,22 +84,14 @@ class ShapeEncoder:
         settings: Mapping[str, Any],
         patch: int,
         width: int,
-        longest: float,
+        sizing: Sizing,
         embed: Callable[[Tensor], Tensor],
+        placed: bool = False,
     ) -> None:
-        self.source, self.patch, self.longest, self.embed = source, patch, longest, embed
-        self.spec = TokenSpec(width, "patches")
+        self.source, self.patch, self.sizing, self.embed = source, patch, sizing, embed
+        self.spec = TokenSpec(width, "patches", places=2 if placed else 0)
         self.normalising = Normalising.read(settings, source.name)
-        try:
-            size = settings.get("size", 384)
-            self.shortest = int(size["shortest_edge"] if isinstance(size, dict) else size)
-        except (TypeError, ValueError, KeyError) as error:
-            raise ModelError(f"preprocessor_config.json of {source.name} cannot be read") from error
-        if not patch <= self.shortest <= 2_048:
-            raise ModelError(f"preprocessor_config.json of {source.name} is out of range")
-        self.preprocessing: dict[str, Any] = {
-            "shortest": self.shortest, **self.normalising.said,
-        }  # fmt: skip
+        self.preprocessing: dict[str, Any] = {**sizing.said, **self.normalising.said}
 
     def prepare(self, pictures: Sequence[Picture | None]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:
         """Bring pictures to pixels `[B, 3, H, W]`, zeros to the right and below a smaller one; mask `[B, 1]`."""
@@ -79,7 +121,8 @@ class ShapeEncoder:
             own = self.embed(inputs.values[rows, :, : grid[0] * self.patch, : grid[1] * self.patch])
             tokens = tokens.index_copy(0, rows, functional.pad(own, (0, 0, 0, longest - own.shape[1])))
         counts = torch.tensor([g[0] * g[1] if g is not None else 0 for g in grids])
-        return Tokens(tokens, torch.arange(longest) < counts[:, None])
+        places = _places(grids, longest) if self.spec.places else None
+        return Tokens(tokens, torch.arange(longest) < counts[:, None], None, places)
 
     def baseline(self, inputs: ModalityInputs) -> Tensor:
         """Return the uninformative input: each picture's own mean colour everywhere."""
@@ -101,7 +144,7 @@ class ShapeEncoder:
 
     def _fitted(self, pixels: np.ndarray) -> tuple[Tensor, TokenAxis, tuple[str, ...]]:
         height, width = pixels.shape[:2]
-        high, wide = self._size(height, width)
+        (high, wide), said = self.sizing.size(height, width)
         scaled = self.normalising.tensor(
             np.asarray(Image.fromarray(pixels).resize((wide, high), self.normalising.resample))
         )
@@ -114,13 +157,14 @@ class ShapeEncoder:
         labels = tuple(f"row {r + 1}, column {c + 1}" for r in range(rows) for c in range(columns))
         odd = (wide / high) / (width / height)
         note = (f"image squeezed to {wide} x {high} px from {width} x {height}",) if not 0.67 < odd < 1.5 else ()
-        return scaled, TokenAxis("patches", labels, spans, (rows, columns)), note
+        return scaled, TokenAxis("patches", labels, spans, (rows, columns)), (*said, *note)
 
-    def _size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the size the family resizes to; a side is at least one patch, where the family would fail."""
-        scale = self.shortest / min(height, width)
-        most = int(self.longest * self.shortest)
-        if max(height, width) * scale > most:
-            scale = most / max(height, width)
-        high, wide = (max(1, int(side * scale + 0.5) // self.patch) * self.patch for side in (height, width))
-        return high, wide
+
+def _places(grids: Sequence[tuple[int, int] | None], longest: int) -> Tensor:
+    """Return row and column of every patch, `int32 [B, N, 2]`; zeros where there is none."""
+    found = torch.zeros(len(grids), longest, 2, dtype=torch.int32)
+    for number, grid in enumerate(grids):
+        if grid is not None:
+            cells = torch.arange(grid[0] * grid[1], dtype=torch.int32)
+            found[number, : len(cells)] = torch.stack([cells // grid[1], cells % grid[1]], dim=1)
+    return found

@@ -15,10 +15,11 @@ from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import CallError
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed
-from fusion_core.foreign.hearing import explicit_attention, hearing
+from fusion_core.foreign.head import ForeignHead, framed, fused_in_parts, packed, read_alone, unpacked
+from fusion_core.foreign.hearing import hearing
+from fusion_core.foreign.layers import normed_first
 from fusion_core.foreign.pieces import PieceEncoder
-from fusion_core.foreign.shapes import ShapeEncoder
+from fusion_core.foreign.shapes import ShapeEncoder, ShorterSide
 from fusion_core.fusion.head import HeadOutput, TokenSpec
 from fusion_core.types import Tokens
 
@@ -46,8 +47,32 @@ class ViltHead(ForeignHead):
         """Run rows through the stream, a few at a time when nobody differentiates."""
         return fused_in_parts(self._some, projected)
 
+    def states(self, modality: str, tokens: Tokens) -> Tokens:
+        """Return the stream's last states, after its norm, at the tokens of one modality with the other absent."""
+        return read_alone(self._image_states if modality == "image" else self._text_states, tokens)
+
+    def states_width(self, modality: str) -> int:
+        """Return the width of the stream."""
+        return int(self.stream.config.hidden_size)
+
+    def _image_states(self, image: Tokens) -> Tensor:
+        return self._streamed(_none(image), image)[:, -image.mask.shape[1] :]
+
+    def _text_states(self, text: Tokens) -> Tensor:
+        return unpacked(self._streamed(text, _none(text))[:, len(self.before) :], text.mask)
+
     def _some(self, given: Mapping[str, Tokens]) -> tuple[Tensor, Tensor]:
         text, image = given["text"], given["image"]
+        fused = self.stream.pooler(self._streamed(text, image))
+        logits = self.out(fused)
+        present = torch.stack([t.mask.any(dim=1) for t in (text, image)])
+        if self.kept is None:
+            match = torch.where(present.all(dim=0), logits[:, 0], 0.0)
+            return torch.stack([torch.zeros_like(match), match], dim=1), fused
+        return torch.where(present.any(dim=0)[:, None], logits[:, self.kept], 0.0), fused
+
+    def _streamed(self, text: Tokens, image: Tokens) -> Tensor:
+        """Return the stream's states after its last norm, words first."""
         words, taken = self._words(text)
         patches, seen = self._patches(image)
         x, there = torch.cat([words, patches], dim=1), torch.cat([taken, seen], dim=1)[:, None, None]
@@ -56,14 +81,8 @@ class ViltHead(ForeignHead):
         axis = (*axis, ("image_summary", 1), ("image", image.mask.shape[1]))
         with hearing("stream", axis, axis, there):
             for layer in self.stream.encoder.layer:
-                x = _layer(layer, x, there)
-        fused = self.stream.pooler(self.stream.layernorm(x))
-        logits = self.out(fused)
-        present = torch.stack([t.mask.any(dim=1) for t in (text, image)])
-        if self.kept is None:
-            match = torch.where(present.all(dim=0), logits[:, 0], 0.0)
-            return torch.stack([torch.zeros_like(match), match], dim=1), fused
-        return torch.where(present.any(dim=0)[:, None], logits[:, self.kept], 0.0), fused
+                x = normed_first(layer, x, there)
+        return self.stream.layernorm(x)
 
     def _words(self, text: Tokens) -> tuple[Tensor, Tensor]:
         """Return word embeddings as the stream reads them, and which are there: none at all where text is absent."""
@@ -82,16 +101,11 @@ class ViltHead(ForeignHead):
         return patches, torch.cat([image.mask.any(dim=1, keepdim=True), image.mask], dim=1)
 
 
-def _layer(layer: Any, x: Tensor, there: Tensor) -> Tensor:
-    """One block of the family's, its own softmax written out so that it can be heard and edited."""
-    own = layer.attention.attention
-    normed = layer.layernorm_before(x)
-    q, k, v = (
-        linear(normed).unflatten(-1, (own.num_attention_heads, -1)).transpose(1, 2)
-        for linear in (own.query, own.key, own.value)
+def _none(other: Tokens) -> Tokens:
+    """Return an absent modality beside one that is read alone: one token that is not there."""
+    return Tokens(
+        other.values.new_zeros(len(other.values), 1, other.values.shape[2]), other.mask.new_zeros(len(other.mask), 1)
     )
-    x = x + layer.attention.output.dense(explicit_attention(q, k, v, there))
-    return layer.output(layer.intermediate(layer.layernorm_after(x)), x)
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:
@@ -108,12 +122,9 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
         placed = functional.interpolate(places, size=x.shape[2:], mode="bilinear", align_corners=True)
         return (x + placed).flatten(2).transpose(1, 2)
 
-    shapes = ShapeEncoder(
-        folder.source,
-        folder.settings("preprocessor_config.json"),
-        *(int(config.patch_size), int(config.hidden_size), LONGEST_RATIO),
-        embed,
-    )
+    settings, patch = folder.settings("preprocessor_config.json"), int(config.patch_size)
+    sizing = ShorterSide.read(settings, folder.source.name, LONGEST_RATIO, patch)
+    shapes = ShapeEncoder(folder.source, settings, patch, int(config.hidden_size), sizing, embed)
     kept = None if asked.task else _kept(model, asked)
     head = ViltHead({"text": pieces.spec, "image": shapes.spec}, model, pieces, kept)
     return Parts({"text": pieces, "image": shapes}, head)

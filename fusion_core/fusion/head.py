@@ -21,12 +21,16 @@ from fusion_core.types import MODALITIES, AxisKind, Level, Tokens
 
 @dataclass(frozen=True)
 class TokenSpec:
-    """What a head must know of a modality's tokens: width, kind of axis, grid of patches, low-level width (0: none)."""
+    """What a head must know of a modality's tokens: width, kind of axis, grid of patches, low-level width (0: none).
+
+    places: numbers of a token's position (0: its order says where it stands).
+    """
 
     width: int
     kind: AxisKind
     grid: tuple[int, int] | None = None
     raw: int = 0
+    places: int = 0
 
     def width_at(self, level: Level) -> int:
         """Return the width of the features of a level."""
@@ -152,6 +156,10 @@ class Head(nn.Module):
     def forward(self, tokens: Mapping[str, Tokens]) -> HeadOutput:
         """Fuse `tokens[m] [B, T_m, D_m]` of every modality the head was built for."""
         return self.combine(self.project(tokens))
+
+    def free_answer(self, tokens: Mapping[str, Tokens]) -> str | None:
+        """Return what the model writes by itself of one record; None for all that only weigh the classes."""
+        return None
 
     def project(self, tokens: Mapping[str, Tokens]) -> dict[str, Tokens]:
         """Bring each modality into the head's space, `[B, T_m, D]`, in the head's own order of modalities."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +44,13 @@ def load_object(named: str, records: Records | None = None, seed: int = 0) -> Fu
         return draw(stack, heads[default], records(), seed)
 
     fitted = {s: as_loaded(s, head.parameter_count()) for s, head in heads.items()}
-    return FusedModel(model.name, model.classes, stack, heads, fitted, background, default)
+    mark = mark_of(named)
+    return FusedModel(model.name, model.classes, stack, heads, fitted, background, default, mark=mark)
+
+
+def mark_of(named: str) -> str:
+    """Return a hash of an operator's object: of its name, for their code may read anything."""
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def object_lines(named: str) -> Iterator[Point]:

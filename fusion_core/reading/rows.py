@@ -14,6 +14,8 @@ from fusion_core.types import Media, Record, Refusal
 Finder = Callable[[str], Media]
 
 COLUMNS = {"image": ("image", "image_file_name"), "audio": ("audio", "audio_file_name")}
+#: Columns of folders whose rows have several files.
+SEVERAL = ("images", "images_file_names", "audios", "audios_file_names", "file_names")
 SUFFIXES = {
     "image": (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
     "audio": (".wav", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc"),
@@ -66,6 +68,9 @@ def _media_cells(cells: Mapping[str, object]) -> dict[str, object]:
     named: dict[str, dict[str, object]] = {modality: {} for modality in COLUMNS}
     for modality, columns in COLUMNS.items():
         named[modality] = {c: cells[c] for c in columns if not is_empty(cells.get(c))}
+    for column in SEVERAL:
+        if isinstance(cells.get(column), (list, tuple)) or (column.endswith("file_names") and cells.get(column)):
+            raise RecordError(f"{column} names several files; a record has one image and one audio", "metadata_damaged")
     loose = cells.get("file_name")
     if not is_empty(loose):
         named[_modality_of(loose)]["file_name"] = loose
@@ -111,4 +116,6 @@ def media_of(cell: object, title: str, finder: Finder, store: MediaStore) -> Med
         return store.keep(cell, name[:200] or title)
     if isinstance(cell, str):
         return finder(cell)
+    if isinstance(cell, (list, tuple)):
+        raise RecordError(f"{title} is a list of {len(cell)}; a record has one image and one audio", "metadata_damaged")
     raise RecordError(f"{title} is {type(cell).__name__}, not a file name", "metadata_damaged")

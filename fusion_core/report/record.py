@@ -119,6 +119,9 @@ def _facts(case: Case) -> list[tuple[str, str]]:
         rows.append(("further columns", str(len(slices) - MOST_SLICES)))
     rows.append(("flags", _chips(tuple(say(flag) for flag in dict.fromkeys(record.flags)))))
     rows.append(("what reading had to do", _notes(trace)))
+    rows += [
+        ("the model writes by itself", t.free_answer or "nothing") for t in case.traces if t.free_answer is not None
+    ]
     rows += [(f"{m} file", _file(media)) for m, media in (("image", record.image), ("audio", record.audio)) if media]
     return rows
 

@@ -18,10 +18,10 @@ from fusion_core.types.explanation import (
     Seam,
     Share,
     SmallestChange,
-    Trace,
 )
 from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
 from fusion_core.types.tokens import AxisKind, Inputs, Level, ModalityInputs, TokenAxis, Tokens
+from fusion_core.types.trace import Trace
 
 __all__ = [
     "CAUSES",

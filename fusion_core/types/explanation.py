@@ -7,9 +7,6 @@ from typing import Literal
 
 import numpy as np
 
-from fusion_core.types.record import Record
-from fusion_core.types.tokens import TokenAxis
-
 Seam = Literal["input", "fusion"]
 
 
@@ -56,6 +53,7 @@ class AttentionMap:
     `query` and `key` are modalities, `cls` for a learned summary token or `bottleneck` for tokens modalities share.
     A gate (kind "gate") has the query `fused`, the F features it lets a modality into: `weights [1, F, 1]`, and norm,
     how much it lets through: `norm(gate * vector)`. Neither is a contribution.
+    summary: whether the query is the one token that the answer is read from, such as `cls`.
     """
 
     site: str
@@ -65,6 +63,7 @@ class AttentionMap:
     weights: np.ndarray
     kind: Literal["attention", "gate"] = "attention"
     norm: float | None = None
+    summary: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,31 +266,3 @@ class Cost:
 
     forwards: int
     seconds: float
-
-
-@dataclass(frozen=True)
-class Trace:
-    """Everything known about one record under one strategy; numpy only.
-
-    target: the class the checks speak of. ledgers: one per class. attributions: of the target, and of other classes
-    where they were asked for. scores: what attention gives per token, of the target where it is class-specific.
-    """
-
-    record: Record
-    strategy: str
-    status: str
-    target: str
-    prediction: Prediction
-    axes: dict[str, TokenAxis]
-    attention: tuple[AttentionMap, ...]
-    attributions: tuple[Attribution, ...]
-    ledgers: dict[str, Ledger]
-    checks: tuple[Check, ...]
-    notes: tuple[str, ...]
-    cost: Cost
-    scores: tuple[AttentionScores, ...] = ()
-
-    @property
-    def ledger(self) -> Ledger:
-        """The ledger of the target class."""
-        return self.ledgers[self.target]

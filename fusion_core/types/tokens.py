@@ -65,30 +65,44 @@ class Tokens:
     """Encoded tokens of one modality: `values [B, T, D]`, `mask bool [B, T]`; all False where it is absent.
 
     raw: low-level features of the same tokens, `[B, T, R]`, as they were before the encoder (or early in it); None
-    where an encoder gives none.
+    where an encoder gives none. positions: where tokens stand in the record, whole numbers `[B, T, P]`, for a family
+    that places them by more than their order (rows and columns of a picture of any shape); None for all others.
     """
 
     values: Tensor
     mask: Tensor
     raw: Tensor | None = None
+    positions: Tensor | None = None
 
     def rows(self, index: Tensor) -> Tokens:
         """Gather rows `[N]` into a new batch; -1 gives an absent row."""
         present = (index >= 0)[:, None]
         if bool(present.all()):
-            return self.each(lambda features: features[index], self.mask[index])
+            return self.shaped(lambda features: features[index], self.mask[index])
         kept = index.clamp(min=0)
 
         def gathered(features: Tensor) -> Tensor:
             # `where` of the values' own type, not a product: what stands in row 0 may be NaN.
-            return features[kept].masked_fill(~present[..., None], 0.0)
+            return features[kept].masked_fill(~present[..., None], 0)
 
-        return self.each(gathered, self.mask[kept] & present)
+        return self.shaped(gathered, self.mask[kept] & present)
+
+    def first(self, length: int) -> Tokens:
+        """Return the first `length` tokens of every row."""
+        return self.shaped(lambda features: features[:, :length], self.mask[:, :length])
 
     def each(self, change: Callable[[Tensor], Tensor], mask: Tensor | None = None) -> Tokens:
-        """Return tokens with both kinds of features changed alike, and another mask where one is given."""
+        """Return tokens with both kinds of features changed alike, and another mask where one is given.
+
+        A change of values only: what gives another number of rows or tokens is `shaped`.
+        """
         raw = None if self.raw is None else change(self.raw)
-        return Tokens(change(self.values), self.mask if mask is None else mask, raw)
+        return replace(self, values=change(self.values), mask=self.mask if mask is None else mask, raw=raw)
+
+    def shaped(self, change: Callable[[Tensor], Tensor], mask: Tensor) -> Tokens:
+        """Return tokens whose rows or tokens are others: features and positions are changed alike."""
+        found = self.each(change, mask)
+        return found if self.positions is None else replace(found, positions=change(self.positions))
 
     def at(self, level: Level) -> Tensor | None:
         """Return the features of a level, `[B, T, D]`: `tokens` for encoder tokens, `raw` for low-level features."""

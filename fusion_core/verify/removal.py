@@ -66,10 +66,11 @@ class Removal:
             keep[:, indices] = kept[:, start : start + len(indices)]
             start += len(indices)
             mask = tokens.mask.expand(count, -1)
+            repeated = tokens.shaped(lambda v: v.expand(count, -1, -1), mask)
             if self.policy == "missing":
-                given[m] = Tokens(tokens.values.expand(count, -1, -1), mask & keep)
+                given[m] = repeated.each(lambda v: v, mask & keep)
             else:
-                given[m] = Tokens(torch.where(keep[..., None], tokens.values, self.fill[m].values), mask)
+                given[m] = repeated.put("tokens", torch.where(keep[..., None], tokens.values, self.fill[m].values))
         with torch.no_grad():
             logits = self.head.combine(given).logits.double()
         return (logits[:, self.target] - logits.mean(dim=1)).numpy()

@@ -51,7 +51,9 @@ def one_stream(rows: np.ndarray) -> list[AttentionMap]:
     """Cut rows over [cls, text text, image image image] into maps that share a softmax."""
     cuts = {"cls": slice(0, 1), "text": slice(1, 3), "image": slice(3, 6)}
     return [
-        AttentionMap("stream", 0, q, k, rows[None, cuts[q], cuts[k]].astype(np.float32)) for q in cuts for k in cuts
+        AttentionMap("stream", 0, q, k, rows[None, cuts[q], cuts[k]].astype(np.float32), summary=q == "cls")
+        for q in cuts
+        for k in cuts
     ]
 
 

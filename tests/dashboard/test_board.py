@@ -98,7 +98,14 @@ def trace(strategy: str = "early", present: tuple[str, ...] = ("text", "image", 
         prediction=Prediction(np.array([0.2, 0.1, 0.7]), CLASSES, "negative"),
         axes=axes,
         attention=tuple(
-            AttentionMap("stream", layer, q, k, weights[q][..., starts[k] : starts[k] + sizes[k]].astype(np.float32))
+            AttentionMap(
+                "stream",
+                layer,
+                q,
+                k,
+                weights[q][..., starts[k] : starts[k] + sizes[k]].astype(np.float32),
+                summary=q == "cls",
+            )
             for layer in (0, 1)
             for q in sizes
             for k in sizes

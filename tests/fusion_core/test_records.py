@@ -201,6 +201,15 @@ def test_two_columns_may_agree_on_a_file_but_not_differ(tmp_path):
     ]
 
 
+def test_several_pictures_of_one_record_are_refused_and_a_count_of_them_is_a_slice(tmp_path):
+    several = ["images/a.png", "images/b.png"]
+    rows = [{"text": "x", name: several} for name in ("image", "images", "images_file_names")]
+    found = read(folder_of(tmp_path, {**FILES, "metadata.jsonl": jsonl([*rows, {"text": "x", "images": 2}])}))
+    assert [getattr(row, "code", "ok") for row in found.rows] == ["metadata_damaged"] * 3 + ["ok"]
+    assert all("a record has one image and one audio" in row.message for row in found.refusals)
+    assert found.records[0].meta == {"images": 2}
+
+
 def test_a_broken_line_is_a_refusal_that_names_its_line():
     data = b'{"text": "a"}\n\n{"text": \n{"text": "b"}\n'
     found = read_bytes(data, "metadata.jsonl")

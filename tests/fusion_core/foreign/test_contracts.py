@@ -190,8 +190,8 @@ def test_doctor_says_what_the_family_can_and_cannot(opened, folders, name, asked
     assert all(said[f"{what}: {name}"]["supported"] for what in ("attention", "absent", "cost"))
     assert said["ledger: marginal"]["supported"]
     assert (f"attention of audio: {name}" in said) == (name == "clap")
-    assert (f"parity: {name}" in said) == (name in ("clip", "siglip", "clap"))
+    assert (f"parity: {name}" in said) == (opened(name, asked).head(name).kernel == "fused")
     alone = {line["name"]: line for line in capabilities(load_foreign(folders(name, asked.task or "labels"), asked))}
     assert not alone["ledger: marginal"]["supported"]
     assert "--records" in alone["ledger: marginal"]["reason"]
-    assert (f"match threshold: {name}" in alone) == (name in ("clip", "clap") and asked == MATCH)
+    assert (f"match threshold: {name}" in alone) == (name in ("clip", "clap", "altclip") and asked == MATCH)

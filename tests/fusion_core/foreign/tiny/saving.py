@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 WORDS = (
     "a",
@@ -56,3 +56,20 @@ def keep(model, folder, tokenizer: Tokenizer, pixels: dict | None = None):
     if pixels is not None:
         (folder / "preprocessor_config.json").write_text(json.dumps(PIXELS | pixels))
     return folder
+
+
+def prompt_tokenizer(*specials: str) -> Tokenizer:
+    """Return a byte-level tokenizer as decoders have: no text is unknown, white space is a piece of its own letter."""
+    names = ["<pad>", "<s>", "</s>", "<image>", *specials]
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    words = [f"Ġ{word}" for word in ("red", "cat", "the")]
+    vocabulary = {
+        piece: n for n, piece in enumerate([*names, *alphabet, "re", "red", "th", "the", "ca", "cat", *words])
+    }
+    merges = [("r", "e"), ("re", "d"), ("t", "h"), ("th", "e"), ("c", "a"), ("ca", "t")]
+    merges += [("Ġ", "red"), ("Ġ", "cat"), ("Ġ", "the")]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(names)
+    return framed_by(tokenizer, "<s>", "")
