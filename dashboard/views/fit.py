@@ -167,7 +167,7 @@ def _result_row(fitted: Fitted) -> str:
         f'<td class="fit-figure"><strong>{accuracy:.3f}</strong> '
         f"<small>{low:.3f} to {high:.3f}</small></td>"
         f"<td>{span}</td><td><em>{escape(status)}</em></td><td>{fitted.parameters:,}</td>"
-        f"<td>{fitted.seconds:.1f}</td></tr>"
+        f"<td>{'–' if fitted.status == AS_LOADED else f'{fitted.seconds:.1f}'}</td></tr>"
     )
 
 
