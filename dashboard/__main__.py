@@ -13,7 +13,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from streamlit.web import cli
 
-from dashboard.options import add_content_flags
+from dashboard.options import add_content_flags, content_arguments
+from fusion_core.commands.flags import say
+from fusion_core.errors import FusionError
+from fusion_core.hub import located
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 APP = Path(__file__).with_name("app.py")
@@ -47,31 +50,36 @@ def main() -> None:
         parser.error(
             f"--address {given.address} would show this dashboard to others without a login; see --behind-proxy"
         )
-    named = {"--records": given.records, "--training": given.training, "--log": given.log}
-    for folder in (*given.model, *given.encoder_root, *(path for path in named.values() if path)):
-        if not folder.exists():
-            parser.error(f"{folder.name!r} does not exist")
-        foreign = (folder / "config.json").is_file() and not (folder / "model.json").is_file()
-        if foreign and bool(given.labels) == bool(given.task):
-            parser.error(f"say what to ask of {folder.name!r}: --labels a,b,c, or --task match")
+    _check(parser, given)
     for name in given.model_object:
         print(f"running your own code: {name}", file=sys.stderr, flush=True)
-    content = [flag for model in given.model for flag in ("--model", str(model))]
-    content += [part for name in given.model_object for part in ("--model-object", name)]
-    content += [part for folder in given.encoder_root for part in ("--encoder-root", str(folder))]
-    content += [part for flag, path in named.items() if path for part in (flag, str(path))]
-    content += [part for flag in ("--labels", "--task") if (said := getattr(given, flag[2:])) for part in (flag, said)]
     sys.argv = [
         "streamlit", "run", str(APP),
         f"--server.port={given.port}",
         f"--server.address={given.address}",
         f"--server.headless={'true' if given.no_browser else 'false'}",
         *(f"--{name}={value}" for name, value in GUARDS.items()),
-        "--", *content,
+        "--", *content_arguments(given),
     ]  # fmt: skip
     threading.Thread(target=_load_libraries, daemon=True).start()
     print(f"Fusion Lens opens at http://{given.address}:{given.port} (stop it with Ctrl+C)", flush=True)
     cli.main()
+
+
+def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
+    """Fetch what may be fetched, and end with one line where something named cannot be opened."""
+    try:
+        given.model = [located(model, given.allow_hub, say) for model in given.model]
+    except FusionError as error:
+        parser.error(str(error))
+    if given.keep_models < 1:
+        parser.error(f"--keep-models {given.keep_models}; at least 1")
+    for folder in (*given.model, *given.encoder_root, *filter(None, (given.records, given.training, given.log))):
+        if not folder.exists():
+            parser.error(f"{folder.name!r} does not exist")
+        foreign = (folder / "config.json").is_file() and not (folder / "model.json").is_file()
+        if foreign and bool(given.labels) == bool(given.task):
+            parser.error(f"say what to ask of {folder.name!r}: --labels a,b,c, or --task match")
 
 
 def _load_libraries() -> None:

@@ -23,9 +23,13 @@ class CompareDesk:
     """What the cards of Compare are about. today: the strategy the others are compared with."""
 
     place: Workplace
-    loaded: FusedModel
     opened: OpenSet
     today: str
+
+    @property
+    def loaded(self) -> FusedModel:
+        """The model: asked for each time, for a desk outlives the run that made it, and a model may have to go."""
+        return session.model(self.folder)
 
     @property
     def folder(self) -> str:

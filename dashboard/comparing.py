@@ -72,7 +72,7 @@ def start_comparison(desk: CompareDesk) -> None:
         compare_session.pieces(),
         compare_session.finished_comparisons(),
     )
-    rows, settings = desk.opened.records.rows, Settings(baseline=desk.today)
+    loaded, rows, settings = desk.loaded, desk.opened.records.rows, Settings(baseline=desk.today)
 
     def work(job: Job) -> Told:
         told = Told()
@@ -82,7 +82,7 @@ def start_comparison(desk: CompareDesk) -> None:
 
         with read_files():
             store = Store(pieces, piece_key(desk.place.model, rows, settings, desk.place.asked))
-            for found in Comparing(desk.loaded, rows, settings, store, desk.opened.name, within):
+            for found in Comparing(loaded, rows, settings, store, desk.opened.name, within):
                 told = Told(found)
                 job.tell(told)
         if desk.is_operators and told.found is not None:

@@ -31,7 +31,7 @@ from fusion_core.types import Influential, Record, SmallestChange
 
 
 def case_file(
-    loaded: FusedModel,
+    opened_model: Callable[[], FusedModel],
     record: Record,
     strategy: str,
     target: str,
@@ -42,6 +42,7 @@ def case_file(
     """Write a record's case file, in its turn, reading its media where its browser's media are read."""
     question = Question(target=target, judge=True)
     with turns.take(), own_files():
+        loaded = opened_model()
         sections = case_sections(loaded, folder, record)
         return page(gather(loaded, record, (strategy,), question, datetime.now(UTC), folder, sections)).encode()
 
@@ -83,7 +84,7 @@ class Deeper:
         folder = self.place.model
         write = partial(
             case_file,
-            session.model(str(folder)),
+            session.opener(str(folder)),
             self.record,
             self.strategy,
             self.target,

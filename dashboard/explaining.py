@@ -14,7 +14,7 @@ import torch
 from dashboard.inspection import Inspection
 from dashboard.views.judged import judged_json, maps_of, raw_maps
 from dashboard.views.labels import LABELS, say
-from dashboard.views.maps import Explained, attention_sites, map_name
+from dashboard.views.maps import Explained, attention_sites, map_kind, map_name
 from fusion_core.attend import attention_scores
 from fusion_core.attend.heads import tried_heads
 from fusion_core.attribute import method
@@ -24,6 +24,7 @@ from fusion_core.question import DEFAULT_METHOD, Question, attribute, problems
 from fusion_core.random_heads import attribution_check, raw_check, view_check
 from fusion_core.types import AttentionMap, AttentionScores, Attribution, Check, Seam, Trace
 from fusion_core.verify.faithfulness import RemovalTable, judge, removal_table
+from fusion_core.verify.parity import doubted
 from fusion_core.verify.polarity import polarity_violations
 
 Json = dict[str, Any]
@@ -180,7 +181,8 @@ def judge_map(
     checks = polarity_violations(model, found.tokens, trace.strategy, model.classes.index(target), {"map": scores})
     if against_chance and (check := _random_heads(model, found, trace, (*trace.scores, *views), explained, name)):
         checks = (*checks, check)
-    return judged_json(judge(table, scores), checks, LABELS)
+    measured = doubted(judge(table, scores), map_kind(name), trace.checks)
+    return judged_json(measured, checks, LABELS)
 
 
 def _random_heads(

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fusion_core.asked import Asked, labels_of
+from fusion_core.commands.flags import HUB, place_flags
+
+KEEP = 3
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
 
@@ -33,7 +36,7 @@ class Workplace:
 
 def add_content_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say what to show."""
-    parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE|HF_DIR",
+    parser.add_argument("--model", type=Path, action="append", default=[], metavar="BUNDLE|HF_DIR|HUB_ID",
                         help="may be repeated")  # fmt: skip
     parser.add_argument("--model-object", action="append", default=[], metavar="PACKAGE.MODULE:FACTORY",
                         help="your own model; runs your code; may be repeated")  # fmt: skip
@@ -45,13 +48,30 @@ def add_content_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--training", type=Path, metavar="DIR", help="records it was fitted on, with their index")
     parser.add_argument("--encoder-root", type=Path, action="append", default=[], metavar="DIR",
                         help="a folder whose encoders may be fitted on; may be repeated")  # fmt: skip
+    parser.add_argument("--allow-hub", action="store_true", help=HUB)
+    place_flags(parser)
+    parser.add_argument("--keep-models", type=int, default=KEEP, metavar="N",
+                        help=f"models kept open; the least recently used makes room (default: {KEEP})")  # fmt: skip
+
+
+def content_arguments(given: argparse.Namespace) -> list[str]:
+    """Return the flags of `add_content_flags` again, as they are handed to the app."""
+    usual = vars(_given(()))
+    return [part for name in usual if getattr(given, name) != usual[name] for part in _arguments(name, given)]
+
+
+def _arguments(name: str, given: argparse.Namespace) -> list[str]:
+    flag, value = f"--{name.replace('_', '-')}", getattr(given, name)
+    if value is True:
+        return [flag]
+    return [part for one in (value if isinstance(value, list) else [value]) for part in (flag, str(one))]
 
 
 def workplaces(arguments: Sequence[str]) -> list[Workplace]:
     """Return what to show: the bundles named, else the sample bundles, each with its records."""
     given = _given(arguments)
     models = given.model or ([] if given.model_object else sorted((SAMPLES / "bundles").glob("*/")))
-    asked = Asked(labels_of(given.labels), given.task, prompt=given.prompt)
+    asked = Asked(labels_of(given.labels), given.task, "", given.prompt, given.device, given.dtype)
     named = [
         Workplace(
             model,
@@ -77,6 +97,16 @@ def workplaces(arguments: Sequence[str]) -> list[Workplace]:
 def encoder_folders(arguments: Sequence[str]) -> tuple[Path, ...]:
     """Return the folders that encoders may be read from, besides those that come with the tool."""
     return tuple(folder.resolve() for folder in _given(arguments).encoder_root)
+
+
+def allows_hub(arguments: Sequence[str]) -> bool:
+    """Return whether the operator allowed the model hub."""
+    return bool(_given(arguments).allow_hub)
+
+
+def kept_models(arguments: Sequence[str]) -> int:
+    """Return how many opened models are kept."""
+    return int(_given(arguments).keep_models)
 
 
 def _given(arguments: Sequence[str]) -> argparse.Namespace:

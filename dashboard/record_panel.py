@@ -50,14 +50,15 @@ def _known(chosen: Selection, loaded: FusedModel) -> Selection:
 
 
 @st.fragment(key=BOARD)
-def record_panel(
-    place: Workplace, loaded: FusedModel, opened: OpenSet, id: str, order: list[str], presenting: bool
-) -> None:
+def record_panel(place: Workplace, opened: OpenSet, id: str, order: list[str], presenting: bool) -> None:
     """Show a record under every strategy; `order` lists the records a presenter walks through.
+
+    The model is asked for here: a fragment keeps what it is given for as long as the page is open.
 
     What cannot be read or worked out is a sentence in its place: the pickers around it stay.
     """
     try:
+        loaded = session.model(str(place.model))
         record = session.opened_record(loaded, opened, id)
         _show(place, loaded, opened, record, order, presenting)
     except FusionError as error:
@@ -162,4 +163,5 @@ def _card(loaded: FusedModel, name: str, trace: Trace | None, failure: str | Non
         has_attention=not silent,
         sentence=failure or silent,
         level=LEVELS.get(name, ""),
+        place=loaded.head(name).where,
     )

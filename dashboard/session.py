@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import secrets
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,8 @@ import streamlit as st
 
 from dashboard.inspection import Training, content_key, glimpse
 from dashboard.jobs import Job, Jobs, Work
-from dashboard.options import Workplace, encoder_folders, workplaces
+from dashboard.opened_models import OpenedModels
+from dashboard.options import Workplace, allows_hub, encoder_folders, kept_models, workplaces
 from dashboard.own_bundles import Bundles
 from dashboard.state import recall, remember
 from dashboard.turns import Turns
@@ -36,6 +36,7 @@ from fusion_core.reading.pool import reading_for
 from fusion_core.reading.records import RecordSet, read
 from fusion_core.types import Failure, Record
 
+LOADING = "Loading the model and checking its weights: this takes a few seconds."
 CHUNK = 16
 ENOUGH = 20  # records a set needs, for similar ones to be looked for in it
 
@@ -50,24 +51,44 @@ def choices() -> list[Workplace]:
 
 
 def encoder_roots() -> EncoderRoots:
+<<<<<<< HEAD
     """Return where encoders may be read from: the operator's folders and models, then the tool's own."""
     models = (place.model for place in workplaces(sys.argv[1:]) if is_foreign(place.model))
     return EncoderRoots((*encoder_folders(sys.argv[1:]), *models, *EncoderRoots().folders))
+=======
+    """Return where encoders may be read from: the operator's folders, then the tool's own."""
+    folders = (*encoder_folders(sys.argv[1:]), *EncoderRoots().folders)
+    return EncoderRoots(folders, allows_hub(sys.argv[1:]))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Loading the model and checking its weights: this takes a few seconds.")
+@st.cache_resource(show_spinner=False)
+def opened_models() -> OpenedModels:
+    """Return the models that are open: no other cache holds one, nor anything that leads to one."""
+    return OpenedModels(kept_models(sys.argv[1:]))
+>>>>>>> main
+
+
 def model(folder: str) -> FusedModel:
-    """Load a model and its encoders once for all sessions; a foreign one draws its donors from its record set.
+    """Return a model with its encoders, loaded once for all sessions; anew where it made room for others since."""
+    return opener(folder, partial(st.spinner, LOADING))()
 
-    What was loaded lives as long as the server: freezing it keeps Streamlit's collector from walking it every run.
+
+def opener(folder: str, saying: Callable[[], AbstractContextManager[object]] = nullcontext) -> Callable[[], FusedModel]:
+    """Return what `model` returns, to be called later and elsewhere: what the browser may open is known now.
+
+    saying: what is entered while the model is loaded.
     """
     place = next((place for place in choices() if str(place.model) == folder), Workplace(Path(folder), None))
+    return partial(opened_models().get, folder, partial(_load, place, encoder_roots(), saying))
+
+
+def _load(place: Workplace, roots: EncoderRoots, saying: Callable[[], AbstractContextManager[object]]) -> FusedModel:
+    """Load a model; a foreign one draws its donors from its record set."""
     asked = place.asked if place.asked.object or is_foreign(place.model) else Asked()
     drawn = None if place.records is None else (lambda: record_set(str(place.records)).records)
-    loaded = open_fused(place.model, encoder_roots(), asked, drawn)
-    _ = loaded.stack.encoders
-    gc.collect()
-    gc.freeze()
+    with saying():
+        loaded = open_fused(place.model, roots, asked, drawn)
+        _ = loaded.stack.encoders
     return loaded
 
 

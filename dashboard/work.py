@@ -193,8 +193,8 @@ class Work:
         """Return the removals of a strategy and a class; kept for the maps of the last few that were asked about."""
         kept = state.recall("removals")
         tables: dict[object, RemovalTable] = kept[1] if isinstance(kept, tuple) and kept[0] == self.content else {}
-        asked = (strategy, target, each)
+        asked, loaded = (strategy, target, each), session.model(self.folder)
         if asked not in tables:
-            tables[asked] = removals(session.model(self.folder), self.found, strategy, target, each)
+            tables[asked] = removals(loaded, self.found, strategy, target, each).answered_by(None)
         state.remember("removals", (self.content, tables))
-        return tables[asked]
+        return tables[asked].answered_by(loaded.head(strategy))

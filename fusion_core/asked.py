@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 from fusion_core.errors import CallError
 
+#: What `--device` and `--dtype` may say; `dtype` may also be left out.
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("float32", "bfloat16", "float16")
+
 MATCH = ("no match", "match")
 MAX_LABELS = 1_000
 
@@ -15,13 +19,21 @@ class Asked:
     """What a foreign model is asked: to choose among labels, or (`task` "match") whether a pair belongs together.
 
     object: `package.module:factory` of the operator's own model, which says by itself what it answers. prompt: what a
-    decoder is told behind the record's text.
+    decoder is told behind the record's text. device, dtype: where a foreign model runs and how precisely; `auto` and
+    nothing leave it to the machine.
     """
 
     labels: tuple[str, ...] = ()
     task: str = ""
     object: str = ""
     prompt: str = ""
+    device: str = "auto"
+    dtype: str = ""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether a place is asked for that only a foreign model can have: bundles run on the CPU in float32."""
+        return self.device not in ("auto", "cpu") or self.dtype not in ("", "float32")
 
     @property
     def classes(self) -> tuple[str, ...]:

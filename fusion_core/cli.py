@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from fusion_core.commands import ADDS
-from fusion_core.commands.flags import say
+from fusion_core.commands.flags import locate_model, say
 from fusion_core.errors import FusionError
 
 
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
+        locate_model(given)
         return int(given.run(given))
     except FusionError as error:
         say(f"{given.verb}: {error}")

@@ -12,13 +12,17 @@ from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, load_encoder
 from fusion_core.errors import CallError, FusionError
 from fusion_core.foreign.donors import pass_seconds
 from fusion_core.foreign.head import ForeignHead
+from fusion_core.foreign.place import Place, devices
 from fusion_core.lines import Line
 from fusion_core.model import FusedModel
 from fusion_core.own import object_lines
 from fusion_core.probe import PROBE
 from fusion_core.types import Tokens
 from fusion_core.verify.parity import parity
-from fusion_core.words import AS_LOADED, accuracy_words
+from fusion_core.words import AS_LOADED, accuracy_words, size
+
+#: What is said of every device but the CPU.
+UNTRIED = "Fusion Lens was tested on the CPU only"
 
 PACKAGES = ("torch", "transformers", "captum", "streamlit", "soundfile", "pyarrow")
 
@@ -44,6 +48,7 @@ def _installation_lines() -> Iterator[Line]:
             yield _line(f"package: {package}", True, f"version {version(package)}")
         except PackageNotFoundError:
             yield _line(f"package: {package}", False, "not installed; run pip install -r requirements.txt")
+    yield from _device_lines()
     for modality, source in DEFAULT_SOURCES.items():
         try:
             load_encoder(modality, source, EncoderRoots())
@@ -103,10 +108,29 @@ def _loaded_lines(model: FusedModel, name: str, one: dict[str, Tokens]) -> Itera
     """Say what a model that was not fitted here cannot do, and whether gradients see the model that answers."""
     head = model.head(name)
     if isinstance(head, ForeignHead):
+        if head.place.held:
+            yield _line(f"device: {name}", True, _place_words(head.place))
         yield from (_line(f"{what}: {name}", False, why) for what, why in head.cannot.items())
     found = parity(model, one, name)
     if found is not None:
         yield _line(f"parity: {name}", bool(found.passed), found.sentence)
+
+
+def _device_lines() -> Iterator[Line]:
+    """Say which devices a foreign model may run on here."""
+    for name, there in devices().items():
+        seen = "torch sees it" if there else "torch sees none on this machine"
+        yield _line(f"device: {name}", there, seen if name == "cpu" else f"{seen}; {UNTRIED}")
+
+
+def _place_words(place: Place) -> str:
+    """Say where the model is, and what was not measured or tried of that."""
+    free = place.free()
+    left = "torch cannot tell this device's free memory" if free is None else f"{size(free)} of memory free"
+    said = [f"{place.words} of weights", left]
+    if place.precision != "float32":
+        said.append("how far its answers are from those in float32 was not measured")
+    return "; ".join(said if place.device.type == "cpu" else [*said, UNTRIED])
 
 
 def _absence_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:

@@ -12,6 +12,7 @@ from fusion_core.encoders.source import hash_file, hash_settings
 from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign import is_foreign, load_foreign
 from fusion_core.foreign.load import mark_of
+from fusion_core.foreign.weights import hash_weights, weight_files
 from fusion_core.model import FusedModel
 from fusion_core.own import load_object
 from fusion_core.own.load import mark_of as mark_of_object
@@ -29,6 +30,8 @@ def open_fused(
     is asked for other classes than its own.
     """
     asked = asked or Asked()
+    if asked.elsewhere and not is_foreign(path):
+        raise CallError(f"{asked.object or path.name} runs as it is; --device and --dtype are for Hugging Face models")
     if asked.object:
         return load_object(asked.object, records)
     if is_foreign(path):
@@ -49,8 +52,8 @@ def mark_model(path: Path, asked: Asked | None = None) -> str:
     if asked.object:
         return mark_of_object(asked.object)
     if is_foreign(path):
-        source = EncoderSource("directory", path.name, hash_file(path / "model.safetensors"), hash_settings(path, ""))
-        return mark_of(source, asked)
+        sha256 = hash_weights(weight_files(path))
+        return mark_of(EncoderSource("directory", path.name, sha256, hash_settings(path, "")), asked)
     if not (path / "model.json").is_file():
         raise ModelError(
             f"{path.name!r} is not a bundle folder (a folder with a model.json) nor a Hugging Face directory"

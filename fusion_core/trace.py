@@ -17,9 +17,9 @@ from fusion_core.errors import RecordError
 from fusion_core.model import FusedModel
 from fusion_core.question import Question, attribute
 from fusion_core.random_heads import attribution_check, view_check
-from fusion_core.types import AttentionScores, Check, Cost, Failure, Inputs, Prediction, Record, Tokens, Trace
+from fusion_core.types import Check, Cost, Failure, Inputs, Prediction, Record, Tokens, Trace
 from fusion_core.verify.faithfulness import judge, removal_table
-from fusion_core.verify.parity import parity
+from fusion_core.verify.parity import doubted, parity
 from fusion_core.verify.sums import completeness, efficiency
 from fusion_core.verify.uniform import uniform_replacement
 
@@ -93,9 +93,11 @@ def trace_prepared(
     checks: list[Check | None] = [efficiency(ledgers[target]), *(completeness(a) for a in own)]
     if attends:
         checks.append(uniform_replacement(model, tokens, strategy, scale))
-        checks.append(two_ways := parity(model, tokens, strategy))
-        if two_ways is not None and not two_ways.passed:
-            scores = tuple(_doubted(view) if view.method == "relevancy" else view for view in scores)
+        if (two_ways := parity(model, tokens, strategy)) is not None:
+            checks.append(two_ways)
+            scores = tuple(
+                replace(view, faithfulness=doubted(view.faithfulness, view.method, (two_ways,))) for view in scores
+            )
     checks.extend(gate_checks(maps))
     if question.randomise:
         checks.extend(view_check(model, tokens, strategy, view) for view in scores)
@@ -118,9 +120,3 @@ def trace_prepared(
         scores=scores,
         free_answer=free_answer,
     )
-
-
-def _doubted(view: AttentionScores) -> AttentionScores:
-    """Take the badge of trust off a view made on another way than the answer's."""
-    found = tuple(replace(f, badge="weak") if f.badge == "trusted" else f for f in view.faithfulness)
-    return replace(view, faithfulness=found)

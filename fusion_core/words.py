@@ -170,6 +170,13 @@ def decimals(value: float) -> int:
     return 2 if value == 0 or abs(value) >= 0.095 else 3 if abs(value) >= 0.0095 else 4
 
 
+def size(held: int) -> str:
+    """Write a number of bytes, such as 0.6 GB, 3.2 MB or 40 kB."""
+    if held >= 1e8:
+        return f"{held / 1e9:.1f} GB"
+    return f"{held / 1e6:.1f} MB" if held >= 1e5 else f"{held / 1e3:.0f} kB"
+
+
 def count(number: int) -> str:
     """Return a large count in short: 367 k, 1.2 M."""
     if number >= 1_000_000:

@@ -50,7 +50,7 @@ def _screen(places: list[Workplace]) -> None:
         if opened is None:
             st.info("This model came without records. Upload some on Inspect, or start with `--records DIR`.")
             return
-    desk = CompareDesk(place, loaded, opened, today)
+    desk = CompareDesk(place, opened, today)
     bar = st.container(key="compare head", horizontal=True, vertical_alignment="center")
     with bar:
         part = _pick_part(len(opened.records.records))

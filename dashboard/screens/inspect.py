@@ -55,7 +55,7 @@ def _screen(places: list[Workplace]) -> None:
         return
     cause_line(place, opened, chosen)
     state.remember("order", None)  # a presenter begins with the order of this screen
-    record_panel(place, loaded, opened, chosen, order, presenting=False)
+    record_panel(place, opened, chosen, order, presenting=False)
     with st.container(key="below"), st.expander("How to read this"):
         st.markdown(METHODS)
 

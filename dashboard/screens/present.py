@@ -29,7 +29,7 @@ def render() -> None:
         choices = picker(opened.records.rows, answers, selection(loaded).strategy)
         order = state.kept_order(opened.key, [choice.id for choice in choices])
         wanted = asked.get("record", "")
-        record_panel(place, loaded, opened, wanted if wanted in order else order[0], order, presenting=True)
+        record_panel(place, opened, wanted if wanted in order else order[0], order, presenting=True)
         with st.container(key="below"):
             st.caption("The list is that of Inspect: records answered wrong first. Leave by the tab above.")
     except FusionError as error:

@@ -32,6 +32,7 @@ class StrategyCard:
     interval: bounds of the validation accuracy.
     sentence: why there is no attention between tokens, when `has_attention` is False.
     level: what the strategy fuses, such as "fuses encoder tokens".
+    place: where a model that was not fitted here runs, such as `cpu · float32 · 0.6 GB`.
     """
 
     name: str
@@ -43,6 +44,7 @@ class StrategyCard:
     has_attention: bool = True
     sentence: str = ""
     level: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def _facts(card: StrategyCard) -> list[str]:
             facts.append("as loaded, measured here")
     if card.parameters is not None:
         facts.append(f"{count(card.parameters)} parameters")
-    return facts
+    return [*facts, card.place] if card.place else facts
 
 
 def _prediction(prediction: Prediction) -> Json:

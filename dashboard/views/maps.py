@@ -142,6 +142,11 @@ def map_name(*parts: str) -> str:
     return json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
 
 
+def map_kind(name: str) -> str:
+    """Return what kind of map a name is of: `attribution`, `raw`, or the method of an attention view."""
+    return str(json.loads(name)[0])
+
+
 def attributions_json(found: Sequence[Explained], labels: Mapping[str, str]) -> list[Json]:
     """Return one map per attribution that was asked for."""
     return [_map_json(explained, labels) for explained in found]

@@ -9,6 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fusion_core.asked import DEVICES, DTYPES
+from fusion_core.errors import CallError
+from fusion_core.hub import located
+
 Verbs = Any  # argparse gives the collection of verbs no public name
 Run = Callable[[argparse.Namespace], int]
 
@@ -17,6 +21,7 @@ METHODS = (
     "integrated_gradients, gradient_shap, input_x_gradient, smooth_grad, occlusion, feature_ablation, "
     "shapley_sampling, kernel_shap, grad_cam; all for those that work at the seam"
 )
+HUB = "allow encoders, and whole models as org/name[@revision], from the model hub: settings and safetensors, no code"
 
 
 def verb(verbs: Verbs, name: str, run: Run, words: str) -> argparse.ArgumentParser:
@@ -36,12 +41,25 @@ def model_flags(parser: argparse.ArgumentParser) -> None:
 def named_model(parser: argparse.ArgumentParser, required: bool = True) -> None:
     """Add the flags that name a model, and what a foreign one is asked."""
     named = parser.add_mutually_exclusive_group(required=required)
-    named.add_argument("--model", type=Path, metavar="BUNDLE|HF_DIR")
+    named.add_argument("--model", type=Path, metavar="BUNDLE|HF_DIR|HUB_ID")
     named.add_argument("--model-object", default="", action=_OwnObject, metavar="PACKAGE.MODULE:FACTORY",
                        help="your own model; runs your code")  # fmt: skip
     parser.add_argument("--labels", default="", metavar="A,B,C", help="classes a foreign model chooses among")
     parser.add_argument("--task", default="", choices=("match",), help="what else a foreign model is asked")
     parser.add_argument("--prompt", default="", metavar="TEXT", help="what a decoder is told behind a record's text")
+    place_flags(parser)
+
+
+def place_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that say where foreign models run, and how precisely."""
+    parser.add_argument("--device", default="auto", choices=DEVICES, help="where a foreign model runs (default: auto)")
+    parser.add_argument("--dtype", default="", choices=DTYPES, help="its precision (default: what the device likes)")
+
+
+def locate_model(given: argparse.Namespace) -> None:
+    """Let `--model` name a folder from here on, fetching what it names on the hub where that is allowed."""
+    if getattr(given, "model", None) is not None:
+        given.model = located(given.model, getattr(given, "allow_hub", False), say)
 
 
 class _OwnObject(argparse.Action):
@@ -71,7 +89,7 @@ def encoder_flags(parser: argparse.ArgumentParser) -> None:
     """Add the flags that say where encoders may come from."""
     parser.add_argument("--encoder-root", type=Path, action="append", default=[], metavar="DIR",
                         help="a folder that encoder directories may be read from")  # fmt: skip
-    parser.add_argument("--allow-hub", action="store_true", help="allow encoders from the model hub")
+    parser.add_argument("--allow-hub", action="store_true", help=HUB)
 
 
 def cache_flags(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +100,6 @@ def cache_flags(parser: argparse.ArgumentParser) -> None:
 
 def cache_of(given: argparse.Namespace) -> Path | None:
     """Return the folder of cached tokens; None to go without, as where the user has no home that can be written to."""
-    from fusion_core.errors import CallError
     from fusion_core.token_cache import default_folder
 
     if given.no_cache and given.cache is not None:
@@ -120,7 +137,8 @@ def asked_of(given: argparse.Namespace) -> Any:
     """Return what a foreign model is asked."""
     from fusion_core.asked import Asked, labels_of
 
-    return Asked(labels_of(given.labels), given.task, given.model_object, given.prompt)
+    named = (labels_of(given.labels), given.task, given.model_object, given.prompt)
+    return Asked(*named, given.device, given.dtype)
 
 
 def open_model(given: argparse.Namespace, donors: Callable[[], Any] | None = None) -> Any:

@@ -132,8 +132,14 @@ def hash_settings(folder: Path, expected: str) -> str:
     return found
 
 
-def load_frozen(model_class: Any, folder: Path, unused: Sequence[str] = ("pooler",), **how: Any) -> Any:
-    """Load a Transformers model from safetensors, float32, frozen, with every weight taken from the file.
+def load_frozen(
+    model_class: Any,
+    folder: Path,
+    dtype: torch.dtype = torch.float32,
+    unused: Sequence[str] = ("pooler",),
+    **how: Any,
+) -> Any:
+    """Load a Transformers model from safetensors, frozen, with every weight taken from the file.
 
     unused: parts of names of weights that nothing reads, which may be missing. how: what else `from_pretrained` is
     told. Raises ModelError when the file is damaged or lacks weights (they would be random), or the config does not
@@ -141,14 +147,14 @@ def load_frozen(model_class: Any, folder: Path, unused: Sequence[str] = ("pooler
     """
     try:
         model, report = model_class.from_pretrained(
-            folder, dtype=torch.float32, local_files_only=True, use_safetensors=True, output_loading_info=True, **how
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True, **how
         )
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise ModelError(f"the weights in {folder.name} cannot be loaded as {model_class.__name__}") from error
     lacking = sorted(key for key in report["missing_keys"] if not any(part in key for part in unused))
     if lacking or report.get("mismatched_keys"):
         raise ModelError(
-            f"model.safetensors in {folder.name} lacks {len(lacking)} weights of a {model_class.__name__}"
+            f"the safetensors in {folder.name} lack {len(lacking)} weights of a {model_class.__name__}"
             f"{', such as ' + lacking[0] if lacking else ''}: they would be random"
         )
     return model.eval().requires_grad_(False)
@@ -170,11 +176,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read a JSON object of a model folder; raises ModelError when it is too large, or none."""
+def read_settings(path: Path, most: int = MAX_CONFIG_BYTES) -> dict[str, Any]:
+    """Read a JSON object of a model folder; raises ModelError when it is over `most` bytes, or no JSON object."""
     named = f"{path.name} of {path.parent.name}"
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ModelError(f"{named} is over {MAX_CONFIG_BYTES:,} bytes", "model_refused")
+    if path.stat().st_size > most:
+        raise ModelError(f"{named} is over {most:,} bytes", "model_refused")
     try:
         found = json.loads(path.read_text("utf-8"))
     except (ValueError, RecursionError) as error:

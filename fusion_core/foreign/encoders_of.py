@@ -30,12 +30,16 @@ from fusion_core.types import ModalityInputs, Tokens
 
 
 class StatesEncoder:
-    """One modality of a foreign model: its own encoder, and the states its transformer comes to by it alone."""
+    """One modality of a foreign model: its own encoder, and the states its transformer comes to by it alone.
+
+    bytes_per_element: as of a head, for a gradient goes through the same layers.
+    """
 
     def __init__(self, own: Encoder, head: ForeignHead, source: EncoderSource, family: str) -> None:
         self.own, self.head, self.source = own, head, source
         self.modality, self.baseline_name = own.modality, own.baseline_name
         self.spec = states_spec(own, head)
+        self.bytes_per_element = head.bytes_per_element
         self.preprocessing: dict[str, Any] = {**own.preprocessing, "states": family}
 
     def prepare(self, given: Sequence[Any]) -> tuple[ModalityInputs, list[tuple[str, ...]]]:

@@ -11,6 +11,7 @@ from fusion_core.encoders import Encoder
 from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.head import ForeignHead
+from fusion_core.foreign.place import Place
 from fusion_core.registry import Registry
 
 
@@ -37,9 +38,9 @@ class Family:
     settings: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
 
-    def load(self, folder: Folder, task: str) -> Any:
-        """Return the model of a folder that answers a task, frozen."""
-        return folder.load(self.class_name(folder, task), self.settings, self.unused)
+    def load(self, folder: Folder, task: str, place: Place) -> Any:
+        """Return the model of a folder that answers a task, frozen, at a place."""
+        return folder.load(self.class_name(folder, task), place, self.settings, self.unused)
 
     def class_name(self, folder: Folder, task: str) -> str:
         """Return the class to load for a task; raises CallError where the folder's weights are for another one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,12 @@ from fusion_core.encoders.source import (
     all_keys,
     hash_settings,
     load_frozen,
-    other_kind,
     read_config,
     read_settings,
-    require_safetensors,
-    verify,
 )
 from fusion_core.errors import ModelError
+from fusion_core.foreign.place import HERE, Place
+from fusion_core.foreign.weights import hash_weights, stored_elements, weight_files
 
 #: What from_pretrained of a named class, or we, may read beside the weights.
 READ = (
@@ -37,11 +35,15 @@ READ = (
 )
 #: Each would make the loader fetch or run something else than the named class: adapters, quantised kernels, generation.
 REFUSED_FILES = ("adapter_config.json", "custom_generate")
-REFUSED_HERE = (*REFUSED_KEYS, "quantization_config", "attn_kernel", "base_model_name_or_path")
+REFUSED_HERE = (
+    *REFUSED_KEYS,
+    "quantization_config",
+    "attn_kernel",
+    "base_model_name_or_path",
+    "transformers_weights",  # would name another weights file than the one that is checked
+)
 KERNELS = ("eager", "sdpa", None)
 MAX_FILES = 1_000
-MAX_HEADER_BYTES = 100_000_000
-MAX_WEIGHT_BYTES = 40_000_000_000
 MAX_TOKENIZER_BYTES = 100_000_000
 MAX_NUMBER, MAX_LAYERS, MAX_SIDE = 10_000_000, 256, 8_192
 #: Elements a class may hold beyond its file: position numbers and the like.
@@ -50,29 +52,38 @@ SPARE = 10_000_000
 
 @dataclass(frozen=True)
 class Folder:
-    """A directory that was checked: its parsed `config.json`, and where its weights came from."""
+    """A directory that was checked: its parsed `config.json`, where its weights came from, and their files."""
 
     path: Path
     config: dict[str, Any]
     source: EncoderSource
+    files: tuple[Path, ...]
 
     def settings(self, name: str) -> dict[str, Any]:
         """Return one of the small JSON files; empty without it."""
         return read_settings(self.path / name) if (self.path / name).is_file() else {}
 
-    def load(self, class_name: str, settings: Mapping[str, Any] | None = None, unused: Sequence[str] = ()) -> Any:
-        """Return the frozen model of a named class, its attention heard by our tapes.
+    def load(
+        self,
+        class_name: str,
+        place: Place = HERE,
+        settings: Mapping[str, Any] | None = None,
+        unused: Sequence[str] = (),
+    ) -> Any:
+        """Return the frozen model of a named class at a place, its attention heard by our tapes.
 
         settings: entries of its config that are set whatever the file says. unused: as in `load_frozen`. Raises
         ModelError when the weights do not fit the class and its config, or are not finite.
         """
         model_class, fixed = getattr(transformers, class_name), dict(settings or {})
-        _fits(self.path, model_class, {**self.config, **fixed})
-        model = load_frozen(model_class, self.path, unused, attn_implementation="fusion_lens", **fixed)
+        _fits(self.path, self.files, model_class, {**self.config, **fixed})
+        model = load_frozen(model_class, self.path, place.dtype, unused, attn_implementation="fusion_lens", **fixed)
         for name, weights in model.state_dict().items():
             if weights.is_floating_point() and not bool(torch.isfinite(weights).all()):
-                raise ModelError(f"model.safetensors of {self.path.name} holds a non-finite number in {name}")
-        return model
+                raise ModelError(
+                    f"the weights of {self.path.name} hold a non-finite number, read as {place.words}: {name}"
+                )
+        return model.to(place.device)
 
 
 def is_foreign(path: Path) -> bool:
@@ -88,15 +99,13 @@ def open_folder(path: Path) -> Folder:
         if (path / name).is_file():
             _harmless(path, name)
     _bounded(path, config)
-    weights = require_safetensors(path)
-    if other_kind(weights):
-        raise ModelError(f"{weights.name} of {path.name} is a pickle or an archive", "model_refused")
-    if weights.stat().st_size > MAX_WEIGHT_BYTES:
-        raise ModelError(f"{weights.name} of {path.name} is over {MAX_WEIGHT_BYTES:,} bytes", "model_refused")
+    weights = weight_files(path)
     tokenizer = path / "tokenizer.json"
     if tokenizer.is_file() and tokenizer.stat().st_size > MAX_TOKENIZER_BYTES:
         raise ModelError(f"tokenizer.json of {path.name} is over {MAX_TOKENIZER_BYTES:,} bytes", "model_refused")
-    return Folder(path, config, EncoderSource("directory", path.name, verify(weights, ""), hash_settings(path, "")))
+    return Folder(
+        path, config, EncoderSource("directory", path.name, hash_weights(weights), hash_settings(path, "")), weights
+    )
 
 
 def _inside(path: Path) -> None:
@@ -142,33 +151,13 @@ def _bounded(path: Path, config: dict[str, Any]) -> None:
                 raise ModelError(f"config.json of {path.name} has {key} {number}; at most {most:,}", "model_refused")
 
 
-def _fits(path: Path, model_class: Any, config: dict[str, Any]) -> None:
+def _fits(path: Path, files: Sequence[Path], model_class: Any, config: dict[str, Any]) -> None:
     """Compare the size the config asks for with what the file holds before anything is allocated."""
-    header = _header(path / "model.safetensors")
-    stored = sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    stored = stored_elements(files)
     try:
         with torch.device("meta"):
             asked = sum(p.numel() for p in model_class(model_class.config_class.from_dict(dict(config))).parameters())
     except Exception as error:  # the config classes raise whatever a wrong value makes them raise
         raise ModelError(f"config.json of {path.name} does not describe a {model_class.__name__}") from error
     if asked > stored + SPARE:
-        raise ModelError(
-            f"config.json of {path.name} asks for {asked:,} weights, but its model.safetensors holds {stored:,}"
-        )
-
-
-def _header(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > min(MAX_HEADER_BYTES, path.stat().st_size - 8):
-                raise ValueError("cut")
-            found = json.loads(file.read(length))
-        if not isinstance(found, dict) or not all(
-            isinstance(e, dict) and all(isinstance(n, int) and n >= 0 for n in e.get("shape", ()))
-            for e in found.values()
-        ):
-            raise ValueError("no header")
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} of {path.parent.name} is not a whole safetensors file") from error
-    return found
+        raise ModelError(f"config.json of {path.name} asks for {asked:,} weights, but its safetensors hold {stored:,}")

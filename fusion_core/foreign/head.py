@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fusion_core.attention import open_tape
 from fusion_core.errors import CallError
+from fusion_core.foreign.place import HERE, Place
 from fusion_core.fusion.head import Clean, Head, HeadOutput, HeadSettings, TokenSpec
 from fusion_core.types import MODALITIES, Tokens
 
@@ -26,6 +27,12 @@ class ForeignHead(Head):
 
     bytes_per_element = 1_500
     kernel = "fused"
+    place: Place = HERE
+
+    @property
+    def where(self) -> str:
+        """Device, precision and size of the weights, such as `cpu · float32 · 0.6 GB`."""
+        return self.place.words if self.place.held else ""
 
     @property
     def cannot(self) -> dict[str, str]:

@@ -60,15 +60,21 @@ def hearing(
 
 
 def hear(site: Site, weights: Tensor, within: Tensor | None = None) -> Tensor:
-    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe; within: what each query may read."""
+    """Pass `weights [B, H, T_q, T_k]` of a site's next layer through a probe: in float32 on the CPU, as tapes have it.
+
+    within: what each query may read. Returned as they came, on the model's device in its precision.
+    """
     probe = Probe(site.name, site.layers)
     site.layers += 1
-    if site.readings == 1:
-        return probe(weights, site.allowed, site.query, site.key, within=within)
-    allowed = site.allowed.expand(-1, weights.shape[1], -1, -1)
-    side_by_side = (x.unflatten(0, (-1, site.readings)).flatten(1, 2) for x in (weights, allowed))
-    passed = probe(*side_by_side, site.query, site.key)
-    return passed.unflatten(1, (site.readings, -1)).flatten(0, 1)
+    with torch.device("cpu"):  # an edit that makes tensors makes them beside those it is given
+        heard, allowed = weights.float().cpu(), site.allowed.cpu()
+        if site.readings == 1:
+            read = None if within is None else within.cpu()
+            return probe(heard, allowed, site.query, site.key, within=read).to(weights)
+        allowed = allowed.expand(-1, weights.shape[1], -1, -1)
+        side_by_side = (x.unflatten(0, (-1, site.readings)).flatten(1, 2) for x in (heard, allowed))
+        passed = probe(*side_by_side, site.query, site.key)
+        return passed.unflatten(1, (site.readings, -1)).flatten(0, 1).to(weights)
 
 
 def heard_attention(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +17,12 @@ from fusion_core.foreign.donors import DONORS, draw
 from fusion_core.foreign.family import family_of
 from fusion_core.foreign.folder import open_folder
 from fusion_core.foreign.late import LateHead
+<<<<<<< HEAD
 from fusion_core.fusion import Head
+=======
+from fusion_core.foreign.place import place_of
+from fusion_core.foreign.placing import placed
+>>>>>>> main
 from fusion_core.model import Background, FusedModel, as_loaded
 from fusion_core.tokens import encode_records
 from fusion_core.types import Record
@@ -33,7 +39,11 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     name, found = family_of(folder)
     classes = asked.classes
     task = "match" if asked.task else "labels"
-    parts = found.build(found.load(folder, task), folder, asked)
+    place = place_of(asked)
+    own = found.load(folder, task, place)
+    place = replace(place, held=sum(p.numel() * p.element_size() for p in own.parameters()))
+    with place.device, torch.no_grad():
+        parts = placed(found.build(own, folder, asked), place)
     stack = LoadedStack(parts.encoders)
     head = parts.head
 
@@ -57,8 +67,11 @@ def needs_threshold(head: Head, asked: Asked) -> bool:
 
 
 def mark_of(source: EncoderSource, asked: Asked) -> str:
-    """Return a hash of all that decides the answers of a foreign model: its files, and what it is asked."""
-    about = (source.sha256, source.settings_sha256, asked.labels, asked.task, asked.prompt)
+    """Return a hash of all that decides the answers of a foreign model: its files, what it is asked, its precision."""
+    about = [source.sha256, source.settings_sha256, asked.labels, asked.task, asked.prompt]
+    precision = place_of(asked).precision
+    if precision != "float32":  # it may answer otherwise; another device does not, beyond rounding
+        about.append(precision)
     return hashlib.sha256(repr(about).encode()).hexdigest()
 
 
@@ -76,4 +89,4 @@ def threshold(head: LateHead, stack: EncoderStack, records: Sequence[Record], se
     with torch.no_grad():
         cosine = head.cosine(found.batch(torch.arange(len(found))))
     own = torch.eye(len(cosine), dtype=torch.bool)
-    return -head.scale * (cosine[own].mean() + cosine[~own].mean()) / 2
+    return -float(head.scale) * (cosine[own].mean() + cosine[~own].mean()) / 2

@@ -148,6 +148,11 @@ class Head(nn.Module):
         self.front = nn.ModuleDict({m: Front(specs[m], settings.width, self.level) for m in self.modalities})
         self.auxiliary = nn.ModuleDict({m: nn.Linear(settings.width, classes) for m in self.modalities})
 
+    @property
+    def where(self) -> str:
+        """Where it runs, in words; empty for a head of this tool, which runs here in float32."""
+        return ""
+
     @classmethod
     def reads(cls, specs: Mapping[str, TokenSpec]) -> bool:
         """Return whether tokens of these specs have the level the strategy reads."""

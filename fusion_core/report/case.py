@@ -184,9 +184,12 @@ def _versions() -> list[tuple[str, str]]:
 
 
 def _hashes(model: FusedModel, bundle: Path | None) -> list[tuple[str, str]]:
-    """Return what names the weights: the bundle by its `model.json`, which holds the hash of every file beside it."""
+    """Return what names the weights, and where those that were not fitted here run.
+
+    A bundle is named by its `model.json`, which holds the hash of every file beside it.
+    """
     found = [(f"{m} encoder", f"{one.name}, SHA-256 {one.sha256}") for m, one in model.stack.sources.items()]
     if bundle is not None and (bundle / "model.json").is_file():
         digest = hashlib.sha256((bundle / "model.json").read_bytes()).hexdigest()
         found.insert(0, ("bundle", f"{model.name}, SHA-256 of its model.json {digest}"))
-    return found
+    return found + [("runs on", head.where) for head in model.heads.values() if head.where]

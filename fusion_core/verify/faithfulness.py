@@ -14,11 +14,12 @@ first, so at the same budget its area is the insertion's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
+from fusion_core.fusion import Head
 from fusion_core.model import FusedModel
 from fusion_core.types import Curve, Faithfulness, Tokens
 from fusion_core.verify.removal import POLICIES, Removal, removal
@@ -56,6 +57,10 @@ class RemovalTable:
     removal: Removal
     scopes: tuple[Scope, ...]
     seed: int
+
+    def answered_by(self, head: Head | None) -> RemovalTable:
+        """Return the same table with a head to ask; with None to be kept where nothing may hold on to a model."""
+        return replace(self, removal=replace(self.removal, head=head))
 
 
 def removal_table(

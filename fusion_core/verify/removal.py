@@ -33,10 +33,10 @@ class Removal:
 
     places: every valid token as modality and index, in order; a subset of tokens is `bool [P]` over them. policy:
     `mean` puts the background's mean token in a token's place, `missing` masks it, `donors` puts a token there that is
-    drawn from the background, the same one whenever this token is out.
+    drawn from the background, the same one whenever this token is out. head: None while it is only kept.
     """
 
-    head: Head
+    head: Head | None
     target: int
     policy: str
     own: dict[str, Tokens]
@@ -71,6 +71,7 @@ class Removal:
                 given[m] = repeated.each(lambda v: v, mask & keep)
             else:
                 given[m] = repeated.put("tokens", torch.where(keep[..., None], tokens.values, self.fill[m].values))
+        assert self.head is not None, "a removal that is only kept answers nothing"
         with torch.no_grad():
             logits = self.head.combine(given).logits.double()
         return (logits[:, self.target] - logits.mean(dim=1)).numpy()

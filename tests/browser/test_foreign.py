@@ -32,6 +32,8 @@ def test_a_foreign_model_shows_its_panels_and_claims_no_accuracy(browser, foreig
     card = page.locator(f'[data-strategy="{name}"]')
     expect(card).to_contain_text("accuracy not known: used as loaded")
     expect(card).to_contain_text("parameters")
+    if name != "concat_pooled":
+        expect(card).to_contain_text("cpu · float32 · ")
     board = page.inner_text(".board")
     assert "marginal donors" in board
     assert "contributions add up to full minus base" in board

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
 
 import pytest
@@ -48,3 +49,34 @@ def opened(folders, records):
         return load_foreign(folders(name, asked.task or "labels"), asked, lambda: records(name))
 
     return model
+
+
+WATCHED: list[str] = []
+FORBIDDEN = (
+    "subprocess.Popen",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "socket.connect",
+    "socket.getaddrinfo",
+    "pickle.find_class",
+)
+
+
+def _hook(event, arguments):
+    if not WATCHED:
+        return
+    code = event == "exec" and str(getattr(arguments[0], "co_filename", "")).startswith(WATCHED[0])
+    if event in FORBIDDEN or code:
+        raise AssertionError(f"{event} while a model was loaded")
+
+
+@pytest.fixture
+def watched(tmp_path):
+    """An audit hook cannot be taken off again: it looks only while a folder is named."""
+    if not getattr(sys, "_fusion_lens_hook", False):
+        sys.addaudithook(_hook)
+        sys._fusion_lens_hook = True
+    WATCHED.append(str(tmp_path))
+    yield
+    WATCHED.clear()

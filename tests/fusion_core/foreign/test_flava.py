@@ -111,5 +111,5 @@ def test_a_weight_that_an_answer_reads_is_never_random(tmp_path, name):
     weights = load_file(folder / "model.safetensors")
     del weights[name]
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ModelError, match=f"lacks 1 weights of a FlavaForPreTraining, such as {name}"):
+    with pytest.raises(ModelError, match=f"lack 1 weights of a FlavaForPreTraining, such as {name}"):
         load_foreign(folder, LABELS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-import sys
 
 import pytest
 
@@ -14,36 +13,6 @@ from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign import load_foreign
 from fusion_core.foreign.folder import open_folder
 from tests.fusion_core.foreign.conftest import LABELS
-
-WATCHED: list[str] = []
-FORBIDDEN = (
-    "subprocess.Popen",
-    "os.system",
-    "os.exec",
-    "os.posix_spawn",
-    "socket.connect",
-    "socket.getaddrinfo",
-    "pickle.find_class",
-)
-
-
-def _hook(event, arguments):
-    if not WATCHED:
-        return
-    code = event == "exec" and str(getattr(arguments[0], "co_filename", "")).startswith(WATCHED[0])
-    if event in FORBIDDEN or code:
-        raise AssertionError(f"{event} while a model was loaded")
-
-
-@pytest.fixture
-def watched(tmp_path):
-    """An audit hook cannot be taken off again: it looks only while a folder is named."""
-    if not getattr(sys, "_fusion_lens_hook", False):
-        sys.addaudithook(_hook)
-        sys._fusion_lens_hook = True
-    WATCHED.append(str(tmp_path))
-    yield
-    WATCHED.clear()
 
 
 @pytest.fixture
@@ -72,6 +41,7 @@ POISON = {
     "huge-vocabulary": {"text_config": {"vocab_size": 10**12}},
     "many-layers": {"vision_config": {"num_hidden_layers": 10**6}},
     "large-picture": {"vision_config": {"image_size": 10**6}},
+    "other-weights": {"transformers_weights": "other.safetensors"},
     "infinite": {"logit_scale_init_value": float("inf")},
 }
 

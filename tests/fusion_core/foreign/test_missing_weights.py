@@ -19,5 +19,5 @@ def test_a_pooler_that_the_answer_is_read_from_may_not_be_missing(tmp_path, made
     lacking = [name for name in weights if part in name]
     assert lacking
     save_file({n: w for n, w in weights.items() if n not in lacking}, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(ModelError, match=f"lacks {len(lacking)} weights .*pooler"):
+    with pytest.raises(ModelError, match=f"lack {len(lacking)} weights .*pooler"):
         load_foreign(folder, LABELS)
