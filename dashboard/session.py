@@ -51,13 +51,9 @@ def choices() -> list[Workplace]:
 
 
 def encoder_roots() -> EncoderRoots:
-<<<<<<< HEAD
     """Return where encoders may be read from: the operator's folders and models, then the tool's own."""
     models = (place.model for place in workplaces(sys.argv[1:]) if is_foreign(place.model))
-    return EncoderRoots((*encoder_folders(sys.argv[1:]), *models, *EncoderRoots().folders))
-=======
-    """Return where encoders may be read from: the operator's folders, then the tool's own."""
-    folders = (*encoder_folders(sys.argv[1:]), *EncoderRoots().folders)
+    folders = (*encoder_folders(sys.argv[1:]), *models, *EncoderRoots().folders)
     return EncoderRoots(folders, allows_hub(sys.argv[1:]))
 
 
@@ -65,7 +61,6 @@ def encoder_roots() -> EncoderRoots:
 def opened_models() -> OpenedModels:
     """Return the models that are open: no other cache holds one, nor anything that leads to one."""
     return OpenedModels(kept_models(sys.argv[1:]))
->>>>>>> main
 
 
 def model(folder: str) -> FusedModel:

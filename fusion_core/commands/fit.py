@@ -20,12 +20,16 @@ def add(verbs: Verbs) -> None:
     fit.add_argument("--out", required=True, type=Path, metavar="BUNDLE")
     fit.add_argument("--strategies", default="all", metavar="all|a,b")
     fit.add_argument("--encoders", type=Path, metavar="FILE", help="JSON: {modality: {source, name}}")
-    fit.add_argument("--encoders-of", type=Path, metavar="HF_DIR", help="those of a foreign model, compared with it")
+    fit.add_argument(
+        "--encoders-of", type=Path, metavar="HF_DIR|HUB_ID", help="those of a foreign model, compared with it"
+    )
     fit.add_argument("--seed", type=int, default=0)
     fit.add_argument("--minutes", type=float, metavar="N", help="budget of training, all strategies together")
     fit.add_argument("--labels", type=Path, metavar="FILE", help='JSON lines of {"id", "label"}; null leaves out')
     fit.add_argument("--distil", action="store_true", help="learn a model's own answers instead of labels")
-    fit.add_argument("--teacher", type=Path, metavar="BUNDLE|HF_DIR", help="with --records: whose answers are learned")
+    fit.add_argument(
+        "--teacher", type=Path, metavar="BUNDLE|HF_DIR|HUB_ID", help="with --records: whose answers are learned"
+    )
     fit.add_argument("--teacher-strategy", default="", metavar="NAME", help="default: the bundle's, or the log's only")
     fit.add_argument("--teacher-labels", default="", metavar="A,B,C",
                      help="classes a foreign teacher chooses among (default: the records' labels)")  # fmt: skip
@@ -52,12 +56,16 @@ def _plan(given: argparse.Namespace) -> Any:
     from fusion_core.fit_plan import FitPlan
     from fusion_core.fit_records import read_labels
     from fusion_core.fitting import strategy_names
+    from fusion_core.hub import located
     from fusion_core.reading.records import read
 
     _check(given)
     if given.minutes is not None and not given.minutes > 0:
         raise CallError(f"--minutes {given.minutes:g}; give more than 0")
     cache = cache_of(given)
+    for name in ("encoders_of", "teacher"):
+        if getattr(given, name) is not None:
+            setattr(given, name, located(getattr(given, name), given.allow_hub, say))
     records, teacher = _source(given, cache)
     return FitPlan(
         name=given.out.name,

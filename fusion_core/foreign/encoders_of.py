@@ -24,7 +24,9 @@ from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign.family import Parts, family_of
 from fusion_core.foreign.folder import Folder, open_folder
 from fusion_core.foreign.head import ForeignHead
+from fusion_core.foreign.load import parts_of
 from fusion_core.foreign.original import OriginalHead
+from fusion_core.foreign.place import HERE
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.types import ModalityInputs, Tokens
 
@@ -120,18 +122,13 @@ def _same(folder: Folder, given: EncoderSource) -> None:
 
 
 def _built(folder: Folder, wanted: Asked) -> tuple[Parts, Asked, str]:
-    """Build what can be built; the encoders are the same whatever is asked."""
+    """Build what can be built, where bundles run: its encoders are the same whatever is asked."""
     _, found = family_of(folder)
-    loaded: dict[str, Any] = {}
     refusals: list[str] = []
     for asked in (wanted, *_able(folder)):
         try:
             _ = asked.classes
-            task = "match" if asked.task else "labels"
-            name = found.class_name(folder, task)
-            if name not in loaded:
-                loaded = {name: found.load(folder, task)}
-            parts = found.build(loaded[name], folder, asked)
+            parts = parts_of(found, folder, asked, HERE)
         except CallError as error:
             refusals.append(str(error))
             continue

@@ -16,7 +16,7 @@ class OriginalHead(ForeignHead):
 
     def __init__(self, own: ForeignHead, specs: Mapping[str, TokenSpec]) -> None:
         super().__init__(specs)
-        self.own, self.level = own, "raw"
+        self.own, self.level, self.place = own, "raw", own.place
         self.front = nn.ModuleDict({m: Clean("raw") for m in self.modalities})
         self.readout, self.kernel, self.bytes_per_element = own.readout, own.kernel, own.bytes_per_element
 

@@ -23,15 +23,9 @@ LAYERS = [
     {"question", "faults"},
     {"random_heads", "fit_plan"},
     {"trace", "answers", "fit", "card", "fit_data"},
-<<<<<<< HEAD
     {"probe", "lines", "answer_table", "fit_figures", "foreign"},
     {"bundle", "own"},
-    {"opening"},
-=======
-    {"probe", "bundle", "lines", "answer_table", "fit_figures", "foreign"},
-    {"own"},
     {"opening", "hub"},
->>>>>>> main
     {"doctor", "fit_course", "influence", "neighbours", "report"},
     {"log", "fit_original"},
     {"diagnose"},
