@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from torch import Tensor, nn
 
@@ -11,13 +12,22 @@ from fusion_core.fusion.head import Clean, HeadOutput, TokenSpec
 from fusion_core.types import Tokens
 
 
+class RawFront(Clean):
+    """A front that gives the low-level features of tokens as their values; invalid positions become zeros."""
+
+    def forward(self, tokens: Tokens) -> Tokens:
+        """Return `[B, T, R]` of tokens that carry `raw [B, T, R]`."""
+        assert tokens.raw is not None
+        return super().forward(replace(tokens, values=tokens.raw))
+
+
 class OriginalHead(ForeignHead):
     """The head `own` over tokens of which it reads `raw` where it would read `values` by itself; it stays as it is."""
 
     def __init__(self, own: ForeignHead, specs: Mapping[str, TokenSpec]) -> None:
         super().__init__(specs)
         self.own, self.level, self.place = own, "raw", own.place
-        self.front = nn.ModuleDict({m: Clean("raw") for m in self.modalities})
+        self.front = nn.ModuleDict({m: RawFront() for m in self.modalities})
         self.readout, self.kernel, self.bytes_per_element = own.readout, own.kernel, own.bytes_per_element
 
     @property

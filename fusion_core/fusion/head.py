@@ -67,17 +67,11 @@ def masked_mean(tokens: Tokens) -> Tensor:
 
 
 class Clean(nn.Module):
-    """A front that leaves the tokens of a level as they are; invalid positions become zeros."""
-
-    def __init__(self, level: Level = "tokens") -> None:
-        super().__init__()
-        self.level = level
+    """A front that leaves tokens as they are; invalid positions become zeros."""
 
     def forward(self, tokens: Tokens) -> Tokens:
         """Return the same tokens, `[B, T, D]`."""
-        features = tokens.at(self.level)
-        assert features is not None
-        return replace(tokens, values=torch.where(tokens.mask[..., None], features, 0.0), raw=None)
+        return replace(tokens, values=torch.where(tokens.mask[..., None], tokens.values, 0.0), raw=None)
 
 
 class Front(nn.Module):
