@@ -120,7 +120,7 @@ function tokenName(pane, token) {
   const [a, b] = axis.spans[token.index] || [0, 0];
   if (token.modality === "text") return `\u201c${axis.labels[token.index]}\u201d`;
   if (token.modality === "audio") return `audio ${plain(a, 2)}\u2013${plain(b, 2)} s`;
-  if (!axis.grid) return `image patch ${token.index + 1}`;
+  if (!axis.grid) return `image ${axis.labels[token.index]}`;
   return `image row ${Math.floor(token.index / axis.grid[1]) + 1}, column ${(token.index % axis.grid[1]) + 1}`;
 }
 

@@ -123,7 +123,7 @@ class DecoderHead(ForeignHead):
         x, there = self.sequence(given)
         positions, following = self.positions(there, given)
         read = _Memory(self.language)
-        mask = self.visible(there) | torch.eye(there.shape[1], dtype=torch.bool)
+        mask = self.visible(there, given) | torch.eye(there.shape[1], dtype=torch.bool)
         state = read(x, mask[:, None], positions)
         written: list[int] = []
         while (piece := int(self.out(state[0, -1]).argmax())) not in self.stops:
@@ -142,7 +142,7 @@ class DecoderHead(ForeignHead):
         """
         return (there.cumsum(dim=1) - 1).clamp(min=0), there.sum(dim=1)
 
-    def visible(self, there: Tensor) -> Tensor:
+    def visible(self, there: Tensor, given: Mapping[str, Tokens]) -> Tensor:
         """Return which pieces of the prompt each of them reads, `bool [B, P, P]`: itself and those before it."""
         length = there.shape[1]
         return there[:, None] & torch.ones(length, length, dtype=torch.bool).tril()
@@ -183,7 +183,9 @@ class DecoderHead(ForeignHead):
     def _read(self, x: Tensor, there: Tensor, positions: Tensor, order: Tensor, given: Mapping[str, Tokens]) -> Tensor:
         """Return the last states `[B, P + A, H]`; order: which pieces behind the prompt read which, `[A, A]`."""
         batch, more = len(x), len(order)
-        prompt = torch.cat([self.visible(there), torch.zeros(batch, there.shape[1], more, dtype=torch.bool)], dim=2)
+        prompt = torch.cat(
+            [self.visible(there, given), torch.zeros(batch, there.shape[1], more, dtype=torch.bool)], dim=2
+        )
         behind = torch.cat([there[:, None].expand(-1, more, -1), order.expand(batch, -1, -1)], dim=2)
         mask = torch.cat([prompt, behind], dim=1)
         # What is not there reads itself, and nobody reads it: a row without keys has no softmax.

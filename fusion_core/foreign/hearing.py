@@ -85,24 +85,28 @@ def heard_attention(
     attention_mask: Tensor | None,
     scaling: float | None = None,
     is_causal: bool | None = None,
+    softcap: float | None = None,
     **how: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attend as SDPA does, `[B, H, T, d]` to `[B, T, H, d]`; see the module for what an open tape adds."""
+    """Attend as SDPA does, `[B, H, T, d]` to `[B, T, H, d]`; see the module for what an open tape adds.
+
+    Keys and values may have fewer heads, each for as many neighbouring heads of the query. softcap: scores are bent to
+    lie within it (Gemma 2), which no fused kernel of torch does: the product is always written out then.
+    """
     # Said outright: where neither says it, SDPA takes a module to be causal, and CLAP's text tower is not.
     causal = bool(is_causal if is_causal is not None else getattr(module, "is_causal", False))
     tape, site = open_tape(), _site.get()
     fused = None
-    if tape is None or site is None or tape.edit is None:
+    if softcap is None and (tape is None or site is None or tape.edit is None):
         fused, _ = sdpa_attention_forward(
             module, query, key, value, attention_mask, scaling=scaling, is_causal=causal, **how
         )
-    if tape is None or site is None:
-        assert fused is not None
+    if fused is not None and (tape is None or site is None):
         return fused, None
-    within = _within(query, key, attention_mask, causal)
-    # Heads that share keys and values: one copy each, as every head's weights are heard.
-    key, value = (t.repeat_interleave(query.shape[1] // t.shape[1], dim=1) for t in (key, value))
-    passed = hear(site, _weights(query, key, attention_mask, scaling, causal), within)
+    key, value = (_per_head(t, query.shape[1]) for t in (key, value))
+    passed = _weights(query, key, attention_mask, scaling, causal, softcap)
+    if tape is not None and site is not None:
+        passed = hear(site, passed, _within(query, key, attention_mask, causal))
     if fused is not None:
         return fused, passed
     return (passed @ value).transpose(1, 2).contiguous(), passed
@@ -127,8 +131,22 @@ def _within(query: Tensor, key: Tensor, mask: Tensor | None, causal: bool) -> Te
     return torch.ones(query.shape[2], key.shape[2], dtype=torch.bool).tril()[None, None] if causal else None
 
 
-def _weights(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None, causal: bool) -> Tensor:
+def _per_head(shared: Tensor, heads: int) -> Tensor:
+    """Repeat keys or values that several heads of the query share, `[B, H, T, d]`."""
+    return shared if shared.shape[1] == heads else shared.repeat_interleave(heads // shared.shape[1], dim=1)
+
+
+def _weights(
+    query: Tensor,
+    key: Tensor,
+    mask: Tensor | None,
+    scaling: float | None,
+    causal: bool,
+    softcap: float | None = None,
+) -> Tensor:
     scores = query @ key.transpose(-1, -2) * (query.shape[-1] ** -0.5 if scaling is None else scaling)
+    if softcap is not None:
+        scores = softcap * (scores / softcap).tanh()
     if mask is not None:
         low = torch.finfo(scores.dtype).min
         scores = scores.masked_fill(~mask, low) if mask.dtype == torch.bool else scores + mask

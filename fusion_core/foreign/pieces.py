@@ -25,7 +25,8 @@ class PieceEncoder:
     """Word pieces as their embeddings, before any layer; special pieces around them are the head's.
 
     A word that the tokenizer splits is several tokens, for the transformer reads several. around: what stands directly
-    before and behind the text, with which it is cut into pieces.
+    before and behind the text, with which it is cut into pieces. space: what stands between the first of these and the
+    text; where it is a piece of its own, that is a token of the text which shows none of its letters.
     """
 
     modality = "text"
@@ -39,8 +40,10 @@ class PieceEncoder:
         limit: int,
         pad: int,
         around: tuple[str, str] = ("", ""),
+        space: str = "",
     ) -> None:
-        self.source, self.tokenizer, self.embedding, self.around = source, tokenizer, embedding, around
+        self.source, self.tokenizer, self.embedding = source, tokenizer, embedding
+        self.around, self.space = around, space
         marks = tokenizer.encode("a")
         inner = [n for n, special in enumerate(marks.special_tokens_mask) if not special] or [len(marks.ids)]
         self.before, self.after = list(marks.ids[: inner[0]]), list(marks.ids[inner[-1] + 1 :])
@@ -86,12 +89,14 @@ class PieceEncoder:
         return inputs.groups[0][:, None].expand(inputs.values.shape[1:])
 
     def _pieces(self, text: str) -> tuple[list[int], TokenAxis, tuple[str, ...]]:
-        lead, trail = self.around
+        (lead, trail), space = self.around, self.space
         shown = text[:MAX_CHARACTERS]
-        found = self.tokenizer.encode(lead + shown + trail, add_special_tokens=False)
-        spans = [(start - len(lead), end - len(lead)) for start, end in found.offsets]
+        found = self.tokenizer.encode(lead + space + shown + trail, add_special_tokens=False)
+        before = len(lead) + len(space)
+        spans = [(start - before, end - before) for start, end in found.offsets]
         # A piece of white space alone, or of no letter at all, is read like any other: it stays.
-        kept = [n for n, (start, end) in enumerate(spans) if start < len(shown) and (end > 0 or not lead)]
+        first = -len(space) if space or not lead else 1
+        kept = [n for n, (start, end) in enumerate(spans) if start < len(shown) and (end > 0 or start >= first)]
         spans = [_trimmed(shown, start, end) for start, end in spans]
         notes: tuple[str, ...] = ()
         if len(kept) > self.limit or len(text) > MAX_CHARACTERS:
@@ -123,7 +128,7 @@ def prompted_pieces(
     table = language.get_input_embeddings()
     pad = language.config.pad_token_id
     pad = int(pad) if isinstance(pad, int) and 0 <= pad < table.num_embeddings else 0
-    found = PieceEncoder(source, tokenizer, table, MAX_PROMPTED, pad, (prompt.lead, prompt.trail))
+    found = PieceEncoder(source, tokenizer, table, MAX_PROMPTED, pad, (prompt.lead, prompt.trail), prompt.space)
     found.limit = min(left, MAX_PROMPTED)
     found.preprocessing = {"pieces": found.limit}
     return found

@@ -25,6 +25,8 @@ class Template:
 
     opening, closing: what stands directly around the media, only where they are there. gap: what stands between the
     record's text and the operator's prompt. answer: what stands between `after` and the first letter of an answer.
+    space: what stands before the record's text and is cut into pieces with it: it goes where the text does.
+    framed: whether the pieces a tokenizer puts before every text of its own accord stand first here too.
     """
 
     media: str
@@ -35,6 +37,8 @@ class Template:
     after: str = ""
     gap: str = "\n"
     answer: str = ""
+    space: str = ""
+    framed: bool = True
 
     def trail(self, prompt: str) -> str:
         """Return what stands behind the record's text: the operator's prompt, if there is one, and `after`."""
@@ -63,13 +67,14 @@ class Prompt:
     """A template as pieces of one tokenizer, in order, and the answers to weigh.
 
     The last part is `answer_start`: its one piece is where the first piece of an answer is told. lead, trail: the text
-    directly around a record's own, with which it is cut into pieces.
+    directly around a record's own, with which it is cut into pieces. space: as in a template.
     """
 
     parts: tuple[Part, ...]
     answers: tuple[tuple[int, ...], ...]
     lead: str
     trail: str
+    space: str = ""
 
     @property
     def length(self) -> int:
@@ -84,10 +89,10 @@ class Prompt:
 def read_prompt(template: Template, tokenizer: Tokenizer, asked: Asked) -> Prompt:
     """Cut a template into pieces; raises CallError for a label that is no answer or a long one."""
     lead, trail = template.between, template.trail(asked.prompt or (MATCH_PROMPT if asked.task else ""))
-    start = _framing(tokenizer) + _ids(tokenizer, template.before)
-    found = tokenizer.encode(f"{lead}a{trail}", add_special_tokens=False)
+    start = (_framing(tokenizer) if template.framed else ()) + _ids(tokenizer, template.before)
+    found = tokenizer.encode(f"{lead}{template.space}a{trail}", add_special_tokens=False)
     between = tuple(i for i, (_, end) in zip(found.ids, found.offsets, strict=True) if end <= len(lead))
-    after = tuple(i for i, (at, _) in zip(found.ids, found.offsets, strict=True) if at > len(lead))
+    after = tuple(i for i, (at, _) in zip(found.ids, found.offsets, strict=True) if at > len(lead + template.space))
     fixed = [
         Part("prompt_start", start),
         Part("prompt_open", _ids(tokenizer, template.opening), template.media),
@@ -104,7 +109,7 @@ def read_prompt(template: Template, tokenizer: Tokenizer, asked: Asked) -> Promp
     answers = [_answer(tokenizer, trail, template.answer, word) for word in (asked.labels or MATCH_ANSWERS)]
     if sum(len(answer) for answer in answers) > MAX_ANSWERS:
         raise CallError(f"the labels are over {MAX_ANSWERS:,} word pieces together; give fewer or shorter ones")
-    return Prompt(parts, tuple(answers), lead, trail)
+    return Prompt(parts, tuple(answers), lead, trail, template.space)
 
 
 def _framing(tokenizer: Tokenizer) -> tuple[int, ...]:

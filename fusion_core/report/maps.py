@@ -152,7 +152,7 @@ def _place(axis: TokenAxis, index: int) -> str:
         start, end = axis.spans[index]
         return f"{plain(start, 2)}–{plain(end, 2)} s"
     if axis.grid is None:
-        return f"patch {index + 1}"
+        return axis.labels[index]
     return f"row {index // axis.grid[1] + 1}, column {index % axis.grid[1] + 1}"
 
 
