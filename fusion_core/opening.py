@@ -11,6 +11,7 @@ from fusion_core.encoders import EncoderRoots, EncoderSource
 from fusion_core.encoders.source import hash_file, hash_settings
 from fusion_core.errors import CallError, ModelError
 from fusion_core.foreign import is_foreign, load_foreign
+from fusion_core.foreign.folder import READ
 from fusion_core.foreign.load import mark_of
 from fusion_core.foreign.weights import hash_weights, weight_files
 from fusion_core.model import FusedModel
@@ -53,7 +54,7 @@ def mark_model(path: Path, asked: Asked | None = None) -> str:
         return mark_of_object(asked.object)
     if is_foreign(path):
         sha256 = hash_weights(weight_files(path))
-        return mark_of(EncoderSource("directory", path.name, sha256, hash_settings(path, "")), asked)
+        return mark_of(EncoderSource("directory", path.name, sha256, hash_settings(path, "", READ)), asked)
     if not (path / "model.json").is_file():
         raise ModelError(
             f"{path.name!r} is not a bundle folder (a folder with a model.json) nor a Hugging Face directory"

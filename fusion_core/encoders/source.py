@@ -119,10 +119,13 @@ def verify(path: Path, sha256: str) -> str:
     return found
 
 
-def hash_settings(folder: Path, expected: str) -> str:
-    """Return one SHA-256 over the folder's small files that decide what the weights are fed; compare it if known."""
+def hash_settings(folder: Path, expected: str, more: Sequence[str] = ()) -> str:
+    """Return one SHA-256 over the folder's small files that decide what the weights are fed; compare it if known.
+
+    more: names of others that do so beside config, preprocessor and tokenizer.
+    """
     digest = hashlib.sha256()
-    for name in SETTINGS_FILES:
+    for name in dict.fromkeys((*SETTINGS_FILES, *more)):
         if (folder / name).is_file():
             digest.update(f"{name}:{hash_file(folder / name)}\n".encode())
     found = digest.hexdigest()

@@ -134,7 +134,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     patch = model.vision_model.embeddings.patch_embedding
     patches = PatchEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         *(int(vision.image_size), int(vision.patch_size), int(vision.hidden_size)),
         lambda pixels: patch(pixels).flatten(2).transpose(1, 2),
     )

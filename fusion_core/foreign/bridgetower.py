@@ -137,7 +137,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     patch = own.vision_model.visual.embeddings.patch_embedding
     patches = CentredEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         *(int(vision.image_size), int(vision.patch_size), int(vision.hidden_size)),
         lambda pixels: patch(pixels).flatten(2).transpose(1, 2),
     )

@@ -116,7 +116,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     embedding = model.text_model.embeddings.word_embeddings
     limit = int(text.max_position_embeddings) - int(text.pad_token_id) - 1
     pieces = PieceEncoder(folder.source, read_tokenizer(folder.path), embedding, limit, int(text.pad_token_id))
-    slices = SliceEncoder(folder.source, folder.settings("preprocessor_config.json"))
+    slices = SliceEncoder(folder.source, folder.preprocessing)
     towers = {"text": ClapText(model, pieces), "audio": ClapAudio(model, slices)}
     return late_parts({"text": pieces, "audio": slices}, towers, model.logit_scale_a.exp(), None, asked)
 

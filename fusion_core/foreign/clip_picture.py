@@ -50,7 +50,7 @@ def clip_patches(model: Any, folder: Folder) -> PatchEncoder:
     patch = model.vision_model.embeddings.patch_embedding
     return PatchEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         *(int(vision.image_size), int(vision.patch_size), int(vision.hidden_size)),
         lambda pixels: patch(pixels).flatten(2).transpose(1, 2),
     )

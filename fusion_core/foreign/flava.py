@@ -100,7 +100,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     pieces = room_for(folder.source, tokenizer, table, limit, pad, asked.labels)
     patches = PatchEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         *(int(high), int(tall), int(model.config.image_config.hidden_size)),
         own,
     )

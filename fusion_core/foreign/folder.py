@@ -63,6 +63,20 @@ class Folder:
         """Return one of the small JSON files; empty without it."""
         return read_settings(self.path / name) if (self.path / name).is_file() else {}
 
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        """How pictures or clips are prepared: `preprocessor_config.json`, or that part of `processor_config.json`.
+
+        Raises ModelError where neither says so: prepared in another way, a model answers wrongly and nobody is told.
+        """
+        if (self.path / "preprocessor_config.json").is_file():
+            return self.settings("preprocessor_config.json")
+        whole = self.settings("processor_config.json")
+        for name in ("image_processor", "feature_extractor"):
+            if isinstance(part := whole.get(name), dict):
+                return part
+        raise ModelError(f"{self.path.name} has no preprocessor_config.json, which says how its input is prepared")
+
     def load(
         self,
         class_name: str,
@@ -104,7 +118,10 @@ def open_folder(path: Path) -> Folder:
     if tokenizer.is_file() and tokenizer.stat().st_size > MAX_TOKENIZER_BYTES:
         raise ModelError(f"tokenizer.json of {path.name} is over {MAX_TOKENIZER_BYTES:,} bytes", "model_refused")
     return Folder(
-        path, config, EncoderSource("directory", path.name, hash_weights(weights), hash_settings(path, "")), weights
+        path,
+        config,
+        EncoderSource("directory", path.name, hash_weights(weights), hash_settings(path, "", READ)),
+        weights,
     )
 
 

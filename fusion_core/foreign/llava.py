@@ -38,7 +38,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
 
     encoder = PatchEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         *(int(vision.image_size), int(vision.patch_size), int(model.config.text_config.hidden_size)),
         embed,
     )

@@ -74,7 +74,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
 
     encoder = PatchEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         *(int(vision.image_size), int(vision.patch_size), width),
         embed,
     )

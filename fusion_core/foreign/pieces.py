@@ -30,7 +30,6 @@ class PieceEncoder:
     """
 
     modality = "text"
-    baseline_name = "padding pieces"
 
     def __init__(
         self,
@@ -48,6 +47,10 @@ class PieceEncoder:
         inner = [n for n, special in enumerate(marks.special_tokens_mask) if not special] or [len(marks.ids)]
         self.before, self.after = list(marks.ids[: inner[0]]), list(marks.ids[inner[-1] + 1 :])
         self.pad = pad
+        padding = self.embed([pad])[0].detach().float().cpu()
+        # From a padding row of zeros, where a root-mean-square norm has no slope, integrated sums do not add up.
+        self.blank = padding if bool(padding.any()) else self._mean_piece()
+        self.baseline_name = "padding pieces" if bool(padding.any()) else "mean pieces"
         self.limit = limit - len(self.before) - len(self.after)
         self.spec = TokenSpec(int(embedding.weight.shape[1]), "words")
         self.preprocessing: dict[str, Any] = {"pieces": self.limit}
@@ -79,14 +82,18 @@ class PieceEncoder:
         return Tokens(inputs.values, inputs.mask)
 
     def baseline(self, inputs: ModalityInputs) -> Tensor:
-        """Return the uninformative input: every piece is the padding piece."""
-        blank = self.embed([self.pad]).to(inputs.values)
-        return torch.where(inputs.mask[..., None], blank, inputs.values)
+        """Return the uninformative input: every piece is the padding piece; the mean piece where that is zeros."""
+        return torch.where(inputs.mask[..., None], self.blank.to(inputs.values), inputs.values)
 
     def token_of(self, inputs: ModalityInputs) -> Tensor:
         """Return which piece every element of the first row's values `[P, d]` belongs to."""
         assert inputs.groups is not None
         return inputs.groups[0][:, None].expand(inputs.values.shape[1:])
+
+    def _mean_piece(self) -> Tensor:
+        """Return the mean of about a thousand pieces of all parts of the vocabulary, `[d]`."""
+        count = self.embedding.num_embeddings
+        return self.embed(range(0, count, max(1, count // 1_000))).mean(dim=0).detach().float().cpu()
 
     def _pieces(self, text: str) -> tuple[list[int], TokenAxis, tuple[str, ...]]:
         (lead, trail), space = self.around, self.space

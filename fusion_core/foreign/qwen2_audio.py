@@ -42,7 +42,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     prompt = read_prompt(TEMPLATE, tokenizer, asked)
     encoder = WindowEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         own.audio_tower,
         own.multi_modal_projector,
         int(model.config.text_config.hidden_size),

@@ -150,7 +150,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     settings = {
         "image_mean": OPENAI_CLIP_MEAN,
         "image_std": OPENAI_CLIP_STD,
-        **folder.settings("preprocessor_config.json"),
+        **folder.preprocessing,
     }
     _agree(model, settings, folder.path.name)
     tokenizer = read_tokenizer(folder.path)

@@ -24,7 +24,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     own = model.vision_model.embeddings
     patches = PatchEncoder(
         folder.source,
-        folder.settings("preprocessor_config.json"),
+        folder.preprocessing,
         *(int(vision.image_size), int(vision.patch_size), int(vision.hidden_size)),
         lambda pixels: own.patch_embedding(pixels).flatten(2).transpose(1, 2),
     )

@@ -93,7 +93,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
         x = cut.flatten(3).flatten(1, 2)
         return own.patch_embedding(x) + own.resize_positional_embeddings(places, grid, x.shape[1])
 
-    settings = {"resample": 2} | folder.settings("preprocessor_config.json")  # what the family's processor defaults to
+    settings = {"resample": 2} | folder.preprocessing  # what the family's processor defaults to
     budget = PatchBudget(settings, folder.path.name, patch)
     shapes = ShapeEncoder(folder.source, settings, patch, int(vision.hidden_size), budget, embed)
     towers = {"text": SiglipText(model, pieces, length), "image": SiglipPicture(model, None)}

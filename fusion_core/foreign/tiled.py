@@ -146,7 +146,7 @@ def _places(image: Tokens) -> tuple[Tensor, Tensor]:
 def build_tiled(model: Any, folder: Folder, asked: Asked, template: Template) -> Parts:
     """Put a model of tiles together; raises ModelError for a folder whose tokenizer or tiles do not fit it."""
     own, vision = model.model, model.config.vision_config
-    settings = folder.settings("preprocessor_config.json")
+    settings = folder.preprocessing
     tokenizer = read_tokenizer(folder.path)
     for mark in (AROUND, END):
         if tokenizer.token_to_id(mark) is None:

@@ -122,7 +122,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
         placed = functional.interpolate(places, size=x.shape[2:], mode="bilinear", align_corners=True)
         return (x + placed).flatten(2).transpose(1, 2)
 
-    settings, patch = folder.settings("preprocessor_config.json"), int(config.patch_size)
+    settings, patch = folder.preprocessing, int(config.patch_size)
     sizing = ShorterSide.read(settings, folder.source.name, LONGEST_RATIO, patch)
     shapes = ShapeEncoder(folder.source, settings, patch, int(config.hidden_size), sizing, embed)
     kept = None if asked.task else _kept(model, asked)

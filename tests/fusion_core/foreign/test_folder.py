@@ -116,3 +116,16 @@ def test_a_good_folder_loads_under_the_same_watch(copy, watched):
 def test_it_must_be_said_what_to_ask(copy, asked):
     with pytest.raises(CallError, match="labels"):
         load_foreign(copy, asked)
+
+
+def test_how_pictures_are_prepared_may_stand_in_the_processors_file(folders, copy):
+    plain = open_folder(copy)
+    own = plain.preprocessing
+    (copy / "preprocessor_config.json").unlink()
+    with pytest.raises(ModelError, match="which says how its input is prepared"):
+        load_foreign(copy, LABELS)
+    (copy / "processor_config.json").write_text(json.dumps({"image_processor": own}))
+    found = open_folder(copy)
+    assert found.preprocessing == own
+    assert found.source.settings_sha256 != plain.source.settings_sha256
+    assert load_foreign(copy, LABELS).stack.preprocessing == load_foreign(folders("clip"), LABELS).stack.preprocessing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import transformers
 
-from tests.fusion_core.foreign.tiny.saving import keep, padded, prompt_tokenizer
+from tests.fusion_core.foreign.tiny.saving import keep, prompt_tokenizer
 
 
 def paligemma(folder, second: bool = False, **more):
@@ -25,5 +25,5 @@ def paligemma(folder, second: bool = False, **more):
         ),
         text_config=chosen, projection_dim=16, image_token_index=tokenizer.token_to_id("<image>"),
     )  # fmt: skip
-    model = padded(transformers.PaliGemmaForConditionalGeneration(config))
+    model = transformers.PaliGemmaForConditionalGeneration(config)
     return keep(model, folder, tokenizer, {"size": {"height": 32, "width": 32}})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 WORDS = (
@@ -74,10 +73,3 @@ def prompt_tokenizer(*specials: str) -> Tokenizer:
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(names)
     return framed_by(tokenizer, "<s>", "")
-
-
-def padded(model):
-    """Give the padding piece an embedding like any other: at zeros, where it is made, an RMS norm has no slope."""
-    table = model.get_input_embeddings().weight.data
-    table[0] = table[1:].std() * torch.randn(table.shape[1])
-    return model

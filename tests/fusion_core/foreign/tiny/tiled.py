@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import transformers
 
-from tests.fusion_core.foreign.tiny.saving import keep, padded, prompt_tokenizer
+from tests.fusion_core.foreign.tiny.saving import keep, prompt_tokenizer
 
 MARKS = ("<fake_token_around_image>", "<global-img>", "<end_of_utterance>")
 ROWS = tuple(f"<row_{r}_col_{c}>" for r in (1, 2) for c in (1, 2))
@@ -41,5 +41,5 @@ def _kept(folder, config_class, model_class, vision, start, pixels):
         vision_config=vision, text_config=text, scale_factor=2, image_token_id=tokenizer.token_to_id("<image>")
     )
     size = {"size": {"longest_edge": 32}, "max_image_size": {"longest_edge": 16}, "resample": 1}
-    model = padded(model_class(config))
+    model = model_class(config)
     return keep(model, folder, tokenizer, size | pixels)
