@@ -57,7 +57,9 @@ def changed_part(desk: CompareDesk) -> None:
             failures = in_view(wide, desk.today, view, records)
             found, costs = changes(answers, desk.today, failures, chance), costs_of(desk)
             chosen = _pick_other(found) if found else ""
-        lead.html(f'<p class="lead">{escape(_lead(recommendation(found, costs)))}</p>')
+        lead.html(
+            f'<p class="lead">{escape(_lead(recommendation(found, None if desk.loaded.original else costs)))}</p>'
+        )
         if not found:
             return
         st.html(changes_html(found, chosen, costs))

@@ -88,9 +88,9 @@ def leave(inspect: Callable[[], None]) -> None:
 
 
 def asked_today(loaded: FusedModel) -> str:
-    """Return the strategy that runs today by the address, else the model's default."""
+    """Return the strategy that runs today by the address, else the original, or the model's default without one."""
     asked = state.link().get("today", "")
-    return asked if asked in loaded.strategies else loaded.default_strategy
+    return asked if asked in loaded.strategies else loaded.original or loaded.default_strategy
 
 
 def asked_part(rows: int) -> str:

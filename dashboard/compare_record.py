@@ -36,12 +36,13 @@ def record_part(desk: CompareDesk, id: str, bar: DeltaGenerator) -> None:
     target = _head(desk, record, found, today, bar)
     with st.container(key="compare cards"):
         for name in desk.loaded.strategies:
-            about = StrategyCard(name, desk.loaded.fitted[name].status, costs[name], found.failures.get(name, ""))
+            status, failure = desk.loaded.fitted[name].status, found.failures.get(name, "")
+            about = StrategyCard(name, status, costs[name], failure, original=name == desk.loaded.original)
             with st.container(key=f"compare card {name}", border=True):
                 st.html(card(about, traces.get(name), today, target, thumbnail))
                 words = f"Open this record in Inspect under {say(name)}"
                 st.button(words, key=f"open {name}", on_click=desk.open_record, args=(record.id, name))
-    st.caption(explained_note(target))
+    st.caption(explained_note(target, desk.loaded.original is not None))
 
 
 def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | None, bar: DeltaGenerator) -> str:

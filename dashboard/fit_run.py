@@ -21,7 +21,7 @@ JOB = "fit"
 
 @dataclass(frozen=True)
 class FitAsked:
-    """What to fit on what. held: records to be held out; sources and labels as in `FitPlan`."""
+    """What to fit on what. held: records to be held out; sources, labels and model as in `FitPlan`."""
 
     source: Source
     set_name: str
@@ -32,6 +32,7 @@ class FitAsked:
     seed: int = 0
     held: int = 0
     labels: Mapping[str, str | None] = field(default_factory=dict)
+    model: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def _work(asked: FitAsked, found: FitSet) -> Work:
             cache=tokens,
             teacher=found.teacher,
             labels=asked.labels,
+            model=asked.model,
         )
         try:
             with reading():

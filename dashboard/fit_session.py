@@ -13,12 +13,15 @@ from dashboard import session
 from dashboard.fit_encoders import offered, sizes
 from dashboard.inspection import content_key, glimpse
 from dashboard.log_session import store, strategy_of
-from dashboard.options import encoder_folders
+from dashboard.options import encoder_folders, workplaces
 from dashboard.uploads import OpenSet
 from dashboard.views.similar import Glimpse
 from fusion_core.encoders import EncoderSource, load_encoder
+from fusion_core.errors import CallError
 from fusion_core.fit_plan import Teacher
 from fusion_core.fit_records import records_of_log
+from fusion_core.foreign import is_foreign, states_spec
+from fusion_core.foreign.head import ForeignHead
 from fusion_core.fusion import TokenSpec
 from fusion_core.reading.records import RecordSet
 from fusion_core.types import MODALITIES, Record
@@ -30,6 +33,23 @@ OWNERS_KEPT = 4  # browsers whose tokens stay on disk; losing them costs only ti
 def spec(modality: str, source: EncoderSource) -> TokenSpec:
     """Return the shape of an encoder's tokens; raises ModelError when it cannot be used."""
     return load_encoder(modality, source, session.encoder_roots()).spec
+
+
+def foreign_models() -> dict[str, Path]:
+    """Return the foreign models that the operator named, by name: their encoders may be fitted on."""
+    return {place.name: place.model for place in workplaces(sys.argv[1:]) if is_foreign(place.model)}
+
+
+def model_specs(folder: Path) -> dict[str, TokenSpec]:
+    """Return the shapes of the tokens a foreign model's encoders give a fit; raises FusionError where they give none.
+
+    The model is the one that is open already: the fit itself opens another, asked the classes of the records.
+    """
+    loaded = session.model(str(folder))
+    head = loaded.head(loaded.default_strategy)
+    if not isinstance(head, ForeignHead):
+        raise CallError(f"{loaded.name} is no foreign model")
+    return {m: states_spec(encoder, head) for m, encoder in loaded.stack.encoders.items()}
 
 
 @st.cache_data(max_entries=4, ttl=30, show_spinner=False)
@@ -47,9 +67,9 @@ def _sizes(named: Sequence[tuple[str, TokenSpec]], classes: int) -> dict[str, in
     return sizes(dict(named), classes)
 
 
-def strategy_sizes(sources: Mapping[str, EncoderSource], classes: int) -> dict[str, int]:
-    """Return the number of weights of every strategy that these encoders can feed; raises ModelError."""
-    return _sizes(tuple((m, spec(m, source)) for m, source in sources.items()), classes)
+def strategy_sizes(specs: Mapping[str, TokenSpec], classes: int) -> dict[str, int]:
+    """Return the number of weights of every strategy that can read such tokens."""
+    return _sizes(tuple(specs.items()), classes)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the log.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import streamlit as st
 
@@ -22,13 +23,16 @@ from fusion_core.types import MODALITIES
 from fusion_core.words import count
 
 LONGEST_BUDGET = 24 * 60  # minutes
+EACH = "one per modality"
+BESIDE = "{name} reads {reads}. It is measured beside the strategies as it is, where it can answer the classes."
 NOTHING_READ = "Every modality is left out or absent: choose an encoder for one that the records have."
 
 
 def settings_card(found: FitSet, ready: Ready, busy: bool) -> None:
     """Ask what to fit and start it; what stands in the way is said beside the button."""
-    sources = _encoders(ready.counted)
-    chosen = _strategies(sources, len(ready.counted.classes))
+    model = _model()
+    sources = _encoders(ready.counted) if model is None else {}
+    chosen = _strategies(sources, model, len(ready.counted.classes))
     with st.container(key="fit numbers"):
         left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
         name = left.text_input("Name of the bundle", "mine", key="fit name", max_chars=2 * LONGEST_NAME)
@@ -47,6 +51,7 @@ def settings_card(found: FitSet, ready: Ready, busy: bool) -> None:
         seed=int(seed),
         held=ready.held,
         labels=dict(decided(found)),
+        model=model,
     )
     _start(asked, found, "These records cannot be fitted on." if ready.refusal else _trouble(asked), busy)
 
@@ -77,6 +82,17 @@ def _start(asked: FitAsked, found: FitSet, trouble: str, busy: bool) -> None:
         st.rerun()
 
 
+def _model() -> Path | None:
+    """Ask whether to use the encoders of a foreign model that is open, and so to compare fusions with its own."""
+    models = fit_session.foreign_models()
+    if not models:
+        return None
+    choice = st.selectbox(
+        "Encoders", ["", *models], key="fit model", format_func=lambda name: f"those of {name}" if name else EACH
+    )
+    return models.get(choice)
+
+
 def _encoders(counted: Account) -> dict[str, EncoderSource | None]:
     """Ask for an encoder per modality; one that no record has needs none."""
     offered, refused = fit_session.offered_encoders()
@@ -96,14 +112,18 @@ def _encoders(counted: Account) -> dict[str, EncoderSource | None]:
     return chosen
 
 
-def _strategies(sources: Mapping[str, EncoderSource | None], classes: int) -> Sequence[str]:
+def _strategies(sources: Mapping[str, EncoderSource | None], model: Path | None, classes: int) -> Sequence[str]:
     """Ask which strategies to fit of those that the encoders can feed; each with its number of weights."""
     used = {m: source for m, source in sources.items() if source is not None}
-    if not used:
+    if not used and model is None:
         st.warning(NOTHING_READ)
         return ()
     try:
-        sizes = fit_session.strategy_sizes(used, max(2, classes))
+        specs = {m: fit_session.spec(m, source) for m, source in used.items()}
+        if model is not None:
+            specs = fit_session.model_specs(model)
+            st.caption(markdown_safe(BESIDE.format(name=model.name, reads=" and ".join(specs))))
+        sizes = fit_session.strategy_sizes(specs, max(2, classes))
     except FusionError as error:
         st.error(markdown_safe(str(error)), icon=":material/report:")
         return ()
@@ -113,6 +133,6 @@ def _strategies(sources: Mapping[str, EncoderSource | None], classes: int) -> Se
         selection_mode="multi",
         default=list(sizes),
         format_func=lambda name: f"{say(name)} · {count(sizes[name])}",
-        key=f"fit strategies {' '.join(used)} {len(sizes)}",
+        key=f"fit strategies {' '.join(specs)} {len(sizes)}",
     )
     return [name for name in sizes if name in chosen]

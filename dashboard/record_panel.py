@@ -23,6 +23,7 @@ from dashboard.work import A_FEW, Work
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
 from fusion_core.types import Record, Trace
+from fusion_core.words import ORIGINAL
 
 BOARD = "board"
 TRACING = "Tracing the record under every strategy: about a second."
@@ -154,7 +155,7 @@ def _card(loaded: FusedModel, name: str, trace: Trace | None, failure: str | Non
     fitted, silent = loaded.fitted[name], without_attention(name, trace)
     return StrategyCard(
         name=name,
-        label=say(name),
+        label=f"{say(name)} ({ORIGINAL})" if name == loaded.original else say(name),
         status=fitted.status,
         parameters=fitted.parameters,
         validation_accuracy=fitted.validation_accuracy,

@@ -51,8 +51,9 @@ def choices() -> list[Workplace]:
 
 
 def encoder_roots() -> EncoderRoots:
-    """Return where encoders may be read from: the operator's folders, then the tool's own."""
-    folders = (*encoder_folders(sys.argv[1:]), *EncoderRoots().folders)
+    """Return where encoders may be read from: the operator's folders and models, then the tool's own."""
+    models = (place.model for place in workplaces(sys.argv[1:]) if is_foreign(place.model))
+    folders = (*encoder_folders(sys.argv[1:]), *models, *EncoderRoots().folders)
     return EncoderRoots(folders, allows_hub(sys.argv[1:]))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from torch import Tensor
 from fusion_core.card import model_card
 from fusion_core.encoders import EncoderRoots, EncoderSource
 from fusion_core.encoders.source import hash_file, other_kind, verify
-from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import ModelError
 from fusion_core.fit_facts import facts_entry, read_facts
+from fusion_core.foreign import ModelStack
+from fusion_core.foreign.entry import foreign_entry, read_foreign
+from fusion_core.foreign.head import ForeignHead
 from fusion_core.fusion import Head, HeadSettings, TokenSpec, strategy
-from fusion_core.model import Background, Fitted, FusedModel
+from fusion_core.model import Background, FusedModel, read_fitted
 from fusion_core.reading.metadata import parse_object
 from fusion_core.reading.paths import resolve_inside
 from fusion_core.types import MODALITIES, Tokens
@@ -34,7 +36,8 @@ FORMAT = 1
 MAX_JSON_BYTES = 1_000_000
 MAX_WEIGHT_BYTES = 500_000_000
 KEYS = {"format", "versions", "name", "classes", "default_strategy", "encoders", "head", "strategies", "background"}
-OPTIONAL = {"data"}  # bundles fitted before it was kept have none
+#: Bundles fitted before `data` was kept have none; `foreign` is for encoders that are parts of a foreign model.
+OPTIONAL = {"data", "foreign"}
 
 
 def save(model: FusedModel, folder: Path) -> None:
@@ -43,13 +46,14 @@ def save(model: FusedModel, folder: Path) -> None:
     for name in set(strategy) - set(model.heads):  # of an earlier model in the same place
         (folder / "strategies" / f"{name}.safetensors").unlink(missing_ok=True)
     entries = []
-    for name, head in model.heads.items():
+    own = {name: head for name, head in model.heads.items() if not isinstance(head, ForeignHead)}
+    for name, head in own.items():
         path = folder / "strategies" / f"{name}.safetensors"
         save_file({k: v.half().contiguous() for k, v in head.state_dict().items()}, path)
         entries.append({**asdict(model.fitted[name]), "sha256": hash_file(path)})
     background = folder / "background.safetensors"
     save_file(_pack(model.background), background)
-    any_head = next(iter(model.heads.values()))
+    any_head = next(iter(own.values()))
     content = {
         "format": FORMAT,
         "versions": {name: version(name) for name in ("torch", "transformers")},
@@ -68,6 +72,7 @@ def save(model: FusedModel, folder: Path) -> None:
         "strategies": entries,
         "background": {"donors": model.background.size, "sha256": hash_file(background)},
         **({"data": facts_entry(model.facts)} if model.facts else {}),
+        **({"foreign": foreign_entry(model)} if isinstance(model.stack, ModelStack) else {}),
     }
     (folder / "model.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     (folder / "README.md").write_text(model_card(model), "utf-8")
@@ -104,8 +109,7 @@ def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) ->
     }
     preprocessing = {m: dict(e["preprocessing"]) for m, e in encoders.items()}
     settings = _head_settings(content["head"])
-    heads: dict[str, Head] = {}
-    fitted: dict[str, Fitted] = {}
+    stack, heads, fitted = read_foreign(content.get("foreign"), sources, roots, preprocessing, tuple(classes))
     for entry in content["strategies"]:
         name = str(entry["strategy"])
         if name not in strategy:
@@ -113,13 +117,12 @@ def _build(folder: Path, content: dict[str, Any], roots: EncoderRoots | None) ->
                 f"strategy {name!r} of {folder.name} is unknown; known: {', '.join(strategy)}", "model_refused"
             )
         heads[name] = _load_head(folder, name, _digest(entry["sha256"]), specs, len(classes), settings)
-        fitted[name] = _fitted(entry)
+        fitted[name] = read_fitted(entry, ("trained", "distilled", "chance"))
     background = _load_background(folder, _digest(content["background"]["sha256"]), specs)
     default = str(content["default_strategy"])
     if default not in heads:
         raise ModelError(f"default strategy {default!r} is not among the bundle's: {', '.join(heads)}")
     facts = read_facts(content["data"], tuple(classes), tuple(heads)) if "data" in content else None
-    stack = EncoderStack(sources, roots, preprocessing)
     return FusedModel(str(content["name"]), classes, stack, heads, fitted, background, default, facts)
 
 
@@ -190,30 +193,6 @@ def _head_settings(entry: Mapping[str, Any]) -> HeadSettings:
     if not (2 <= settings.width <= 4096) or settings.width % 2 or settings.width % settings.heads:
         raise ValueError(f"head width {settings.width} must be even, at most 4096 and a multiple of its heads")
     return settings
-
-
-def _fitted(entry: Mapping[str, Any]) -> Fitted:
-    """Read a strategy's figures, each of the type and range it must have."""
-    if set(entry) != {f.name for f in fields(Fitted)} | {"sha256"}:
-        raise ValueError(f"strategy entry has the keys {', '.join(sorted(entry))}")
-    low, high = (float(bound) for bound in entry["interval"])
-    accuracy, chance = float(entry["validation_accuracy"]), float(entry["chance"])
-    fitted = Fitted(
-        strategy=str(entry["strategy"]),
-        parameters=int(entry["parameters"]),
-        validation_accuracy=accuracy,
-        interval=(low, high),
-        validation_records=int(entry["validation_records"]),
-        training_records=int(entry["training_records"]),
-        chance=chance,
-        status=str(entry["status"]),
-        seed=int(entry["seed"]),
-        seconds=float(entry["seconds"]),
-    )
-    shares = (accuracy, low, high, chance)
-    if not all(0.0 <= share <= 1.0 for share in shares) or fitted.status not in ("trained", "distilled", "chance"):
-        raise ValueError(f"figures of strategy {fitted.strategy!r} are out of range")
-    return fitted
 
 
 def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from fusion_core.model import FusedModel
 
 def model_card(model: FusedModel) -> str:
     """Return a Markdown card: what the model reads, where its encoders come from, and how good each head is."""
-    trained_on = next(iter(model.fitted.values())).training_records
+    trained_on = max(fitted.training_records for fitted in model.fitted.values())
     lines = [
         f"# {model.name}",
         "",
@@ -36,6 +36,7 @@ def model_card(model: FusedModel) -> str:
         )
     lines += [
         "",
+        *(_about_original(model) if model.original else ()),
         *(_about_data(model.facts) if model.facts else ()),
         f"Intervals are Wilson score intervals. The heads were trained on {trained_on} records. "
         f"`background.safetensors` holds {model.background.size} training records as tokens: the donors that stand in "
@@ -43,6 +44,16 @@ def model_card(model: FusedModel) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _about_original(model: FusedModel) -> list[str]:
+    """Return what the strategy is that was not fitted here."""
+    return [
+        f"`{model.original}` is the model that the encoders are parts of, as it was loaded: it learned nothing from "
+        "these records, and its accuracy above was measured on the validation records like that of the others. Its "
+        "weights are not in this bundle; it is found by its folder's name, and the hash above must fit.",
+        "",
+    ]
 
 
 def _about_data(facts: FitFacts) -> list[str]:

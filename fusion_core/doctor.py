@@ -58,7 +58,7 @@ def _installation_lines() -> Iterator[Line]:
 
 
 def _model_lines(model: FusedModel) -> Iterator[Line]:
-    loaded = any(fitted.status == AS_LOADED for fitted in model.fitted.values())
+    loaded = all(fitted.status == AS_LOADED for fitted in model.fitted.values())
     one = _one_record(model)
     for modality in ("text", "image", "audio"):
         if modality not in model.modalities:
@@ -72,9 +72,10 @@ def _model_lines(model: FusedModel) -> Iterator[Line]:
             yield _line(f"modality: {modality}", False, str(error))
     for name, fitted in model.fitted.items():
         words = accuracy_words(fitted.validation_accuracy, fitted.interval, fitted.chance)
-        yield _line(f"strategy: {name}", fitted.status != "chance", words)
+        original = ", the original as loaded" if name == model.original else ""
+        yield _line(f"strategy: {name}", fitted.status != "chance", words + original)
         yield _attention_line(model, name, one)
-        if loaded:
+        if fitted.status == AS_LOADED:
             yield _cost_line(model, name, one)
             yield from _loaded_lines(model, name, one)
     yield from (_absence_line(model, name, one) for name in model.strategies)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from fusion_core.intervals import wilson
 from fusion_core.model import Background, Fitted
 from fusion_core.tokens import TokenSet
 from fusion_core.types import Tokens
+from fusion_core.words import AS_LOADED
 
 AUXILIARY_WEIGHT = 0.3
 DROP_MODALITY = 0.2
@@ -75,22 +76,32 @@ def train_head(
         head = strategy[name](specs, len(classes), settings.head)
         _optimise(head, train, wanted, validation, judged, settings, watch)
     head.eval()
-    answers = answers_of(judged)
-    correct = int((logits(head, validation).argmax(1) == answers).sum())
-    low, high = wilson(correct, len(validation))
-    chance = float(answers.bincount().max()) / len(validation)
+    found = judged_head(name, head, validation, judged)
     learned = "distilled" if teacher else "trained"
-    return head, Fitted(
+    return head, replace(
+        found,
+        training_records=len(train),
+        status=learned if found.measured[1][0] > found.measured[2] else "chance",
+        seed=settings.seed,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def judged_head(name: str, head: Head, validation: TokenSet, wanted: Tensor) -> Fitted:
+    """Return the figures of a head that was not trained here, `as loaded`, on records it should answer `wanted` to."""
+    answers = answers_of(wanted)
+    correct = int((logits(head, validation).argmax(1) == answers).sum())
+    return Fitted(
         strategy=name,
         parameters=head.parameter_count(),
         validation_accuracy=correct / len(validation),
-        interval=(low, high),
+        interval=wilson(correct, len(validation)),
         validation_records=len(validation),
-        training_records=len(train),
-        chance=chance,
-        status=learned if low > chance else "chance",
-        seed=settings.seed,
-        seconds=time.perf_counter() - started,
+        training_records=0,
+        chance=float(answers.bincount().max()) / len(validation),
+        status=AS_LOADED,
+        seed=0,
+        seconds=0.0,
     )
 
 
@@ -109,6 +120,7 @@ def _optimise(
     passes = settings.passes(len(train))
     patience = settings.patience or max(5, round(passes / 5))
     steps = passes * -(-len(train) // settings.batch)
+    steps += steps * settings.warmup == 1.0  # one step of warm-up: the schedule would divide by nothing
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=rate, total_steps=steps, pct_start=settings.warmup, cycle_momentum=False
     )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from fusion_core.asked import MATCH
 from fusion_core.errors import CallError
 from fusion_core.fit_plan import FitPlan, Teacher
 from fusion_core.reading.records import RecordSet
@@ -91,13 +92,16 @@ def _answer(teacher: Teacher, record_id: str) -> str | None:
 
 
 def class_list(labels: Sequence[str | None]) -> tuple[str, ...]:
-    """Return the sorted classes of labelled records; raises CallError when there is nothing to learn from."""
+    """Return the sorted classes of labelled records; raises CallError when there is nothing to learn from.
+
+    Those of a match stand in the order in which foreign models answer them.
+    """
     known = sorted({label for label in labels if label is not None})
     if len(known) < 2:
         raise CallError(
             f"fitting needs at least 2 classes; the records have {len(known)} ({', '.join(known) or 'none'})"
         )
-    return tuple(known)
+    return MATCH if set(known) == set(MATCH) else tuple(known)
 
 
 def split_by_class(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:

@@ -31,7 +31,8 @@ class FitPlan:
     validation: None holds out every fifth record of each class. strategies: empty for all that the encoders can feed.
     sources: the encoder per modality; one not named has its default, None leaves the modality out. minutes: budget of
     training, all strategies together. cache: folder of cached tokens. teacher: its answers are learned instead of
-    labels. labels: corrected labels by record id; None leaves the record out.
+    labels. labels: corrected labels by record id; None leaves the record out. model: a foreign model whose encoders are
+    used instead of `sources`, all of them.
     """
 
     name: str
@@ -44,6 +45,7 @@ class FitPlan:
     cache: Path | None = None
     teacher: Teacher | None = None
     labels: Mapping[str, str | None] = field(default_factory=dict)
+    model: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import torch
 
+from fusion_core.asked import Asked
 from fusion_core.diagnose.logged import record_of
+from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import CallError, RecordError
 from fusion_core.fit import logits
+from fusion_core.fit_data import class_list
 from fusion_core.fit_plan import Teacher
+from fusion_core.foreign import is_foreign, question_of
 from fusion_core.log.asking import Filter, Order
 from fusion_core.log.queries import MOST_ROWS, by_slice, found_rows, page
 from fusion_core.log.runs import only_run
 from fusion_core.log.schema import Logged
 from fusion_core.log.store import Store
 from fusion_core.model import FusedModel
+from fusion_core.opening import open_fused
 from fusion_core.reading.metadata import parse_object
 from fusion_core.reading.paths import open_regular
 from fusion_core.reading.records import RecordSet
@@ -81,6 +86,19 @@ def teacher_of(
     said = torch.softmax(logits(head, tokens).double(), dim=1).tolist()
     answers = {one: tuple(row) for one, row in zip(tokens.ids, said, strict=True)}
     return Teacher(f"{model.name} {name}", model.classes, answers)
+
+
+def open_teacher(
+    path: Path, roots: EncoderRoots | None, records: Sequence[Record], labels: tuple[str, ...] = ()
+) -> FusedModel:
+    """Open whose answers are learned; a foreign model is asked `labels`, or the labels that the records have.
+
+    Raises CallError for labels of a bundle, which has its own, and where there are fewer than two.
+    """
+    if not is_foreign(path):
+        return open_fused(path, roots, Asked(labels=labels))
+    classes = labels or class_list([record.label for record in records])
+    return open_fused(path, roots, question_of(classes), lambda: records)
 
 
 def read_labels(path: Path) -> dict[str, str | None]:

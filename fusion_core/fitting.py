@@ -16,7 +16,9 @@ from fusion_core.fit import FitSettings, draw_background
 from fusion_core.fit_course import Course, Task, Tell, best_strategy, train_all
 from fusion_core.fit_data import FitData, check_counts, class_counts, fingerprint, fit_data, presence_shares
 from fusion_core.fit_facts import FitFacts
+from fusion_core.fit_original import with_original
 from fusion_core.fit_plan import FitOutcome, FitPlan, FitStep
+from fusion_core.foreign import ModelStack, question_of, stack_of
 from fusion_core.fusion import strategy
 from fusion_core.lines import Line
 from fusion_core.model import FusedModel
@@ -44,18 +46,20 @@ def run_fit(plan: FitPlan, out: Path, tell: Tell = lambda step: True, roots: Enc
         raise CallError(f"{out.name!r} is a file; a bundle is a folder")
     data = fit_data(plan)
     names = strategies_asked(plan.strategies)
-    stack = EncoderStack(sources_of(plan, (*data.train, *data.validation)), roots)
+    stack = _stack(plan, data, roots)
     names = readable(names, bool(plan.strategies), stack)
     encoded = _encode(stack, data, plan, tell)
     task = Task(stack.specs, data.classes, encoded.train, encoded.validation, FitSettings(seed=plan.seed), plan.teacher)
     course = train_all(task, names, plan.minutes, tell)
-    model = _model(plan, data, stack, task, course)
+    default = best_strategy(course)
+    course, default, without = with_original(stack, data, task, course, default)
+    model = _model(plan, data, stack, task, course, default)
     tell(_saving(course, 0, 1))
     drop_reference(out)
     save(model, out)
     notes = _refer(model, data, encoded, out, course, tell)
     refused = (*data.refused, *encoded.refused)
-    return FitOutcome(model, out, refused, course.stopped, notes)
+    return FitOutcome(model, out, refused, course.stopped, (*without, *notes))
 
 
 def strategy_names(argument: str) -> list[str]:
@@ -94,6 +98,13 @@ def sources_of(plan: FitPlan, records: Sequence[Record]) -> dict[str, EncoderSou
     return found
 
 
+def _stack(plan: FitPlan, data: FitData, roots: EncoderRoots | None) -> EncoderStack:
+    wanted = question_of(data.classes)
+    if plan.model is not None:
+        return ModelStack.whole(plan.model, wanted)
+    return stack_of(sources_of(plan, (*data.train, *data.validation)), roots, wanted=wanted)
+
+
 def _encode(stack: EncoderStack, data: FitData, plan: FitPlan, tell: Tell) -> _Encoded:
     """Encode training and validation records as one stretch of work."""
     total = len(data.train) + len(data.validation)
@@ -113,7 +124,7 @@ def _encode(stack: EncoderStack, data: FitData, plan: FitPlan, tell: Tell) -> _E
     return _Encoded(train, validation, (*failed, *failed_tests))
 
 
-def _model(plan: FitPlan, data: FitData, stack: EncoderStack, task: Task, course: Course) -> FusedModel:
+def _model(plan: FitPlan, data: FitData, stack: EncoderStack, task: Task, course: Course, default: str) -> FusedModel:
     used = {*task.train.ids, *task.validation.ids}
     facts = FitFacts(
         fingerprint=fingerprint([r for r in (*data.train, *data.validation) if r.id in used]),
@@ -125,7 +136,6 @@ def _model(plan: FitPlan, data: FitData, stack: EncoderStack, task: Task, course
         strategies=course.figures,
     )
     background = draw_background(task.train, plan.seed)
-    default = best_strategy(course)
     return FusedModel(plan.name, data.classes, stack, course.heads, course.fitted, background, default, facts)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,7 @@ from fusion_core.errors import CallError, RecordError
 from fusion_core.fit_facts import FitFacts
 from fusion_core.fusion import Head
 from fusion_core.types import Inputs, Level, Record, Tokens
-from fusion_core.words import AS_LOADED
+from fusion_core.words import AS_LOADED, original_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Fitted:
 
     interval: 95 % Wilson interval of the validation accuracy. status: `trained`, `distilled`, or `chance` when the
     interval does not lie above chance (the share of the largest class); `as loaded` for a model that was not fitted
-    here: its validation accuracy, interval and chance are None, for nobody has told them.
+    here: its validation accuracy, interval and chance are None, for nobody has told them, unless they were measured
+    beside strategies fitted on its encoders.
     """
 
     strategy: str
@@ -38,15 +40,41 @@ class Fitted:
 
     @property
     def measured(self) -> tuple[float, tuple[float, float], float]:
-        """The validation accuracy, its interval and chance of a strategy that was fitted here; ValueError otherwise."""
+        """The validation accuracy, its interval and chance where they were measured here; ValueError otherwise."""
         if self.validation_accuracy is None or self.interval is None or self.chance is None:
-            raise ValueError(f"{self.strategy} was not fitted here: its accuracy is not known")
+            raise ValueError(f"{self.strategy} was not measured here: its accuracy is not known")
         return self.validation_accuracy, self.interval, self.chance
 
     @property
     def rank(self) -> float:
         """The validation accuracy to sort by; below all others where it is not known."""
         return -1.0 if self.validation_accuracy is None else self.validation_accuracy
+
+
+def read_fitted(entry: Mapping[str, Any], statuses: Collection[str]) -> Fitted:
+    """Read a strategy's figures, each of the type and range it must have; ValueError or TypeError for anything else.
+
+    entry: the fields of `Fitted`, and `sha256` of its weights where they are in a file of their own.
+    """
+    if set(entry) - {"sha256"} != {f.name for f in fields(Fitted)}:
+        raise ValueError(f"strategy entry has the keys {', '.join(sorted(entry))}")
+    low, high = (float(bound) for bound in entry["interval"])
+    accuracy, chance = float(entry["validation_accuracy"]), float(entry["chance"])
+    fitted = Fitted(
+        strategy=str(entry["strategy"]),
+        parameters=int(entry["parameters"]),
+        validation_accuracy=accuracy,
+        interval=(low, high),
+        validation_records=int(entry["validation_records"]),
+        training_records=int(entry["training_records"]),
+        chance=chance,
+        status=str(entry["status"]),
+        seed=int(entry["seed"]),
+        seconds=float(entry["seconds"]),
+    )
+    if not all(0.0 <= share <= 1.0 for share in (accuracy, low, high, chance)) or fitted.status not in statuses:
+        raise ValueError(f"figures of strategy {fitted.strategy!r} are out of range")
+    return fitted
 
 
 def as_loaded(strategy: str, parameters: int) -> Fitted:
@@ -107,6 +135,11 @@ class FusedModel:
         self._ranges: dict[str, float] = {}
         for head in self.heads.values():
             head.eval().requires_grad_(False)
+
+    @property
+    def original(self) -> str | None:
+        """The strategy that came with the encoders, beside those fitted on them; None where there are not both."""
+        return original_of({name: fitted.status for name, fitted in self.fitted.items()})
 
     @property
     def background(self) -> Background:

@@ -112,7 +112,7 @@ LEVELS = {
     "gated": "fuses pooled vectors",
     "low_rank": "fuses pooled vectors",
     "film": "fuses pooled text into encoder tokens",
-    "early_raw": "fuses low-level features: word embeddings, the CNN's 14x14 stage, mel frames",
+    "early_raw": "fuses low-level features, such as word embeddings, patches or mel frames",
     "early": "fuses encoder tokens",
     "bottleneck": "fuses encoder tokens through a few shared ones",
     "cross_attention": "fuses encoder tokens",
@@ -129,6 +129,16 @@ ALONE_AND_WITHOUT = "Class and probability from one modality alone, and from the
 #: Status of a strategy that was not fitted here, and what is said of its accuracy.
 AS_LOADED = "as loaded"
 ACCURACY_UNKNOWN = "not known: used as loaded"
+
+
+#: What a foreign model is called beside strategies fitted on its encoders.
+ORIGINAL = "original"
+
+
+def original_of(statuses: Mapping[str, str]) -> str | None:
+    """Return the strategy that came with the encoders, by the statuses of all; None where all or none was fitted."""
+    loaded = [name for name, status in statuses.items() if status == AS_LOADED]
+    return loaded[0] if 0 < len(loaded) < len(statuses) else None
 
 
 def accuracy_words(accuracy: float | None, interval: tuple[float, float] | None, chance: float | None) -> str:

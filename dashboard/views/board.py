@@ -200,6 +200,8 @@ def _facts(card: StrategyCard) -> list[str]:
     if card.validation_accuracy is not None:
         band = "" if card.interval is None else f" [{card.interval[0]:.2f}, {card.interval[1]:.2f}]"
         facts.append(f"val {card.validation_accuracy:.2f}{band}")
+        if card.status == AS_LOADED:
+            facts.append("as loaded, measured here")
     if card.parameters is not None:
         facts.append(f"{count(card.parameters)} parameters")
     return [*facts, card.place] if card.place else facts

@@ -8,7 +8,7 @@ from html import escape
 from dashboard.views.ledger import plain, signed
 from fusion_core.compare.result import Against, Calibration, Comparison, Curve, Measured, StrategyReport
 from fusion_core.reading.texts import show_text
-from fusion_core.words import count, cut, say
+from fusion_core.words import ORIGINAL, count, cut, original_of, say
 
 CHANCE = "chance"
 NEEDS = {
@@ -28,6 +28,11 @@ EVIDENCE = {
 }
 ACCURACIES, SHARES = ("difference", "gap"), ("residual",)  # on one axis each; the rest are bits
 SMALL = 0.001
+#: What the cost of an original is of, beside that of strategies fitted on its encoders.
+WHOLE = (
+    "The model that the encoders are parts of; nothing of it was fitted here. Its ms and operations are those of its "
+    "whole transformer; those of the others come after it has read each modality by itself."
+)
 
 
 def ranked(found: Comparison) -> list[StrategyReport]:
@@ -131,7 +136,10 @@ def strategies_html(found: Comparison, against: Mapping[str, Against], today: st
             ("weights", "trained weights of the head"),
         )
     )
-    rows = "".join(_strategy_row(r, against.get(r.strategy), accuracies, differences, today, best) for r in reports)
+    original = original_of({r.strategy: r.status for r in reports})
+    rows = "".join(
+        _strategy_row(r, against.get(r.strategy), accuracies, differences, today, best, original) for r in reports
+    )
     return (
         f'<div class="wide"><table class="strategies"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
@@ -144,8 +152,11 @@ def _strategy_row(
     differences: tuple[float, float],
     today: str,
     best: str,
+    original: str | None,
 ) -> str:
     name = f"<b>{escape(say(report.strategy))}</b>"
+    if report.strategy == original:
+        name += f' <span class="tag" title="{escape(WHOLE)}">{ORIGINAL}, as loaded</span>'
     if report.strategy == best:
         name += ' <span class="tag best">recommended</span>'
     if report.strategy == today:

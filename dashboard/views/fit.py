@@ -13,7 +13,7 @@ from fusion_core.model import Fitted
 from fusion_core.reading.records import RecordSet
 from fusion_core.reading.texts import show_text
 from fusion_core.types import MODALITIES
-from fusion_core.words import count
+from fusion_core.words import AS_LOADED, ORIGINAL, count
 
 MOST_CLASSES = 12
 LONGEST_CLASS = 28
@@ -161,18 +161,19 @@ def _result_row(fitted: Fitted) -> str:
         f'<s style="left:{100 * accuracy:.1f}%"></s></div>'
     )
     status = "at chance" if fitted.status == "chance" else fitted.status
+    name = say(fitted.strategy) + (f" ({ORIGINAL})" if fitted.status == AS_LOADED else "")
     return (
-        f'<tr class="{escape(fitted.status)}"><th scope="row">{escape(say(fitted.strategy))}</th>'
+        f'<tr class="{escape(fitted.status)}"><th scope="row">{escape(name)}</th>'
         f'<td class="fit-figure"><strong>{accuracy:.3f}</strong> '
         f"<small>{low:.3f} to {high:.3f}</small></td>"
         f"<td>{span}</td><td><em>{escape(status)}</em></td><td>{fitted.parameters:,}</td>"
-        f"<td>{fitted.seconds:.1f}</td></tr>"
+        f"<td>{'–' if fitted.status == AS_LOADED else f'{fitted.seconds:.1f}'}</td></tr>"
     )
 
 
 def result_caption(fitted: Mapping[str, Fitted], distilled: bool, seed: int) -> str:
     """Return how the figures came to be and what they allow to say."""
-    any_of = next(iter(fitted.values()))
+    any_of = max(fitted.values(), key=lambda f: f.training_records)
     held = f"{any_of.validation_records:,} records held out of {any_of.validation_records + any_of.training_records:,}"
     if distilled:
         chance = f"the teacher's commonest answer alone ({any_of.chance:.2f})"
@@ -188,7 +189,9 @@ def result_caption(fitted: Mapping[str, Fitted], distilled: bool, seed: int) -> 
 
 def ended_sentence(name: str, fitted: Mapping[str, Fitted], planned: Collection[str], stopped: bool) -> str:
     """Return what came of a fit."""
-    done = f"{len(fitted)} strateg{'y' if len(fitted) == 1 else 'ies'}"
+    trained = sum(f.status != AS_LOADED for f in fitted.values())
+    done = f"{trained} strateg{'y' if trained == 1 else 'ies'}"
+    done += ", and the original beside them" if trained < len(fitted) else ""
     if not stopped:
         return f"“{name}” is fitted: {done}."
     left = [say(n) for n in planned if n not in fitted]

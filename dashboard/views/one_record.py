@@ -13,7 +13,7 @@ from dashboard.views.sketch import Picture, audio_strip, look_of, picture, stron
 from fusion_core.compare.result import StrategyCost
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Ledger, Trace
-from fusion_core.words import count, present_in, say
+from fusion_core.words import ORIGINAL, count, present_in, say
 
 CHANCE = "chance"
 AT_CHANCE = "At chance level: not an answer, and nothing of it is explained."
@@ -23,12 +23,13 @@ OWN = ""
 
 @dataclass(frozen=True)
 class StrategyCard:
-    """What is said of a strategy beside its trace."""
+    """What is said of a strategy beside its trace. original: whether it came with the encoders."""
 
     name: str
     status: str
     cost: StrategyCost
     failure: str = ""
+    original: bool = False
 
 
 def card(about: StrategyCard, trace: Trace | None, today: Trace | None, target: str, thumbnail: Picture | None) -> str:
@@ -66,7 +67,8 @@ def _beside(trace: Trace, today: Trace | None) -> str:
 
 def _head(about: StrategyCard, mark: str) -> str:
     tag = f'<span class="apart">{escape(mark)}</span>' if mark else ""
-    return f'<div class="one-head"><b>{escape(say(about.name))}</b>{tag}</div>'
+    name = f"{say(about.name)} ({ORIGINAL})" if about.original else say(about.name)
+    return f'<div class="one-head"><b>{escape(name)}</b>{tag}</div>'
 
 
 def _answer(trace: Trace) -> str:
@@ -135,12 +137,12 @@ def tally(traces: Sequence[Trace], today: Trace | None) -> str:
     return f"{'; '.join(parts)}."
 
 
-def explained_note(target: str) -> str:
-    """Return how bars, maps and costs are meant, in one caption."""
+def explained_note(target: str, original: bool = False) -> str:
+    """Return how bars, maps and costs are meant, in one caption; original: whether one came with the encoders."""
     to = f"the truth, “{show_text(target)}”" if target else "each strategy’s own answer"
     return (
         f"Bars: exact Shapley contributions to {to}, in logits less the mean logit, ± 2 standard errors; "
         "pale: not told from 0. Maps, each modality by its own strongest: blue is for the class, or attention above an "
         "even share (×); orange against. Attention is where it looks, not why it answers. ms: one fusion of encoded "
-        "tokens."
+        f"tokens{', and of the original its whole transformer' if original else ''}."
     )

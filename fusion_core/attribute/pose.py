@@ -97,7 +97,7 @@ def at_input(
         cells={m: encoders[m].token_of(parts[m]) for m in explained},
         grids={m: None if (axis := parts[m].axes[0]) is None else axis.grid for m in explained},
         scale=model.logit_range(strategy),
-        bytes_per_element=_input_bytes(model.head(strategy).bytes_per_element, tokens, tuple(parts.values())),
+        bytes_per_element=_input_bytes(_each(model, strategy, explained), tokens, tuple(parts.values())),
         seed=seed,
     )
 
@@ -110,6 +110,14 @@ def _with_values(part: ModalityInputs, values: Tensor) -> ModalityInputs:
     batch = values.shape[0]
     groups = None if part.groups is None else part.groups.expand(batch, -1)
     return ModalityInputs(values, part.mask.expand(batch, -1), part.axes * batch, groups)
+
+
+def _each(model: FusedModel, strategy: str, explained: tuple[str, ...]) -> int:
+    """Return what a token's element takes in the head, or in an encoder that is a whole transformer."""
+    encoders = model.stack.encoders
+    return max(
+        model.head(strategy).bytes_per_element, *(getattr(encoders[m], "bytes_per_element", 0) for m in explained)
+    )
 
 
 def _input_bytes(each: int, tokens: Mapping[str, Tokens], parts: tuple[ModalityInputs, ...]) -> int:

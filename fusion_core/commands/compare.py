@@ -16,7 +16,7 @@ def add(verbs: Verbs) -> None:
     """Add the verb and its flags."""
     compare = verb(verbs, "compare", run_compare, "measure every strategy on a record set, whole and damaged")
     model_flags(compare)
-    compare.add_argument("--baseline", default="", metavar="NAME", help="default: late")
+    compare.add_argument("--baseline", default="", metavar="NAME", help="default: the original, else late")
     compare.add_argument("--faults", default="all", metavar="all|none|a,b", help="kinds, as those of inject")
     compare.add_argument("--severities", default="1,3,5", metavar="1,3,5")
     compare.add_argument("--out", type=Path, metavar="FOLDER",

@@ -20,12 +20,19 @@ def add(verbs: Verbs) -> None:
     fit.add_argument("--out", required=True, type=Path, metavar="BUNDLE")
     fit.add_argument("--strategies", default="all", metavar="all|a,b")
     fit.add_argument("--encoders", type=Path, metavar="FILE", help="JSON: {modality: {source, name}}")
+    fit.add_argument(
+        "--encoders-of", type=Path, metavar="HF_DIR|HUB_ID", help="those of a foreign model, compared with it"
+    )
     fit.add_argument("--seed", type=int, default=0)
     fit.add_argument("--minutes", type=float, metavar="N", help="budget of training, all strategies together")
     fit.add_argument("--labels", type=Path, metavar="FILE", help='JSON lines of {"id", "label"}; null leaves out')
     fit.add_argument("--distil", action="store_true", help="learn a model's own answers instead of labels")
-    fit.add_argument("--teacher", type=Path, metavar="BUNDLE", help="with --records: whose answers are learned")
+    fit.add_argument(
+        "--teacher", type=Path, metavar="BUNDLE|HF_DIR|HUB_ID", help="with --records: whose answers are learned"
+    )
     fit.add_argument("--teacher-strategy", default="", metavar="NAME", help="default: the bundle's, or the log's only")
+    fit.add_argument("--teacher-labels", default="", metavar="A,B,C",
+                     help="classes a foreign teacher chooses among (default: the records' labels)")  # fmt: skip
     cache_flags(fit)
     encoder_flags(fit)
 
@@ -49,12 +56,16 @@ def _plan(given: argparse.Namespace) -> Any:
     from fusion_core.fit_plan import FitPlan
     from fusion_core.fit_records import read_labels
     from fusion_core.fitting import strategy_names
+    from fusion_core.hub import located
     from fusion_core.reading.records import read
 
     _check(given)
     if given.minutes is not None and not given.minutes > 0:
         raise CallError(f"--minutes {given.minutes:g}; give more than 0")
     cache = cache_of(given)
+    for name in ("encoders_of", "teacher"):
+        if getattr(given, name) is not None:
+            setattr(given, name, located(getattr(given, name), given.allow_hub, say))
     records, teacher = _source(given, cache)
     return FitPlan(
         name=given.out.name,
@@ -63,6 +74,7 @@ def _plan(given: argparse.Namespace) -> Any:
         # All those that the encoders can feed, or by name: then one that they cannot feed is refused.
         strategies=() if given.strategies == "all" else tuple(strategy_names(given.strategies)),
         sources=_sources(given.encoders),
+        model=given.encoders_of,
         seed=given.seed,
         minutes=given.minutes,
         cache=cache,
@@ -78,18 +90,22 @@ def _check(given: argparse.Namespace) -> None:
         raise CallError("give either --records or --log")
     if given.run_name and given.log is None:
         raise CallError("--run names a run of a --log")
-    if (given.teacher is not None or given.teacher_strategy) and not given.distil:
-        raise CallError("--teacher and --teacher-strategy are for --distil")
+    if (given.teacher is not None or given.teacher_strategy or given.teacher_labels) and not given.distil:
+        raise CallError("--teacher, --teacher-strategy and --teacher-labels are for --distil")
     if given.distil and (given.teacher is None) == (given.log is None):
-        raise CallError("--distil learns the answers of a --log, or of a --teacher BUNDLE on --records: give one")
+        raise CallError("--distil learns the answers of a --log, or of a --teacher BUNDLE|HF_DIR on --records")
+    if given.teacher_labels and given.teacher is None:
+        raise CallError("--teacher-labels says what a foreign --teacher chooses among; a log has its own classes")
+    if given.encoders is not None and given.encoders_of is not None:
+        raise CallError("give either --encoders or --encoders-of")
     if given.distil and given.log is not None and given.validation is not None:
         raise CallError("--distil of a --log holds out records of the log itself; leave out --validation")
 
 
 def _source(given: argparse.Namespace, cache: Path | None) -> tuple[Any, Any]:
     """Return the records to fit on, and the teacher whose answers are learned."""
-    from fusion_core.bundle import load
-    from fusion_core.fit_records import records_of_log, teacher_of
+    from fusion_core.asked import labels_of
+    from fusion_core.fit_records import open_teacher, records_of_log, teacher_of
     from fusion_core.reading.records import read
 
     if given.log is not None:
@@ -99,7 +115,8 @@ def _source(given: argparse.Namespace, cache: Path | None) -> tuple[Any, Any]:
         return records, None
     asked = [*records.records, *(read(given.validation).records if given.validation else ())]
     told = _Told("teacher")
-    return records, teacher_of(load(given.teacher, roots(given)), asked, given.teacher_strategy, cache, told.progress)
+    teacher = open_teacher(given.teacher, roots(given), asked, labels_of(given.teacher_labels))
+    return records, teacher_of(teacher, asked, given.teacher_strategy, cache, told.progress)
 
 
 def _sources(file: Path | None) -> dict[str, Any]:

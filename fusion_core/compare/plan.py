@@ -30,8 +30,9 @@ FAULT_RECORDS = 400
 class Settings:
     """How strategies are compared.
 
-    baseline: empty for `late`, or the model's default without it. faults: `all`, `none` or names separated by commas.
-    fault_records: at most so many records are damaged, a seeded sample with every label in its share.
+    baseline: empty for the model that the encoders came with, else `late`, or the model's default without it. faults:
+    `all`, `none` or names separated by commas. fault_records: at most so many records are damaged, a seeded sample with
+    every label in its share.
     """
 
     baseline: str = ""
@@ -68,7 +69,8 @@ def make_plan(model: FusedModel, records: Sequence[Record], settings: Settings) 
     """
     if not records:
         raise CallError("there is no record to compare strategies on")
-    baseline = settings.baseline or ("late" if "late" in model.strategies else model.default_strategy)
+    usual = "late" if "late" in model.strategies else model.default_strategy
+    baseline = settings.baseline or model.original or usual
     model.head(baseline)
     labelled = [r for r in records if r.label in model.classes]
     kinds = {k: severities_of(k, settings.severities) for k in chosen_kinds(model.modalities, settings.faults)}

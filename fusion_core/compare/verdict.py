@@ -10,7 +10,7 @@ additive and still answer alike, and clusters of pooled vectors cannot show what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from fusion_core.compare.significance import gain
 from fusion_core.contribute.emap import Emap
 from fusion_core.contribute.pid import PARTS
 from fusion_core.intervals import Z95
-from fusion_core.words import say
+from fusion_core.words import original_of, say
 
 ADDITIVE = ("late", "product_of_experts")
 MATTERS = 0.05  # of all answers
@@ -41,6 +41,9 @@ def verdict(reports: Sequence[StrategyReport], rights: Rights, seed: int = 0) ->
     rights: which of the same records each strategy answers rightly, `bool [N]`.
     """
     usable = [r for r in reports if r.status != "chance" and r.strategy in rights]
+    original = next((r for r in usable if r.strategy == original_of({r.strategy: r.status for r in usable})), None)
+    if original is not None:
+        return beside_original(verdict([r for r in usable if r is not original], rights, seed), original, rights)
     if not usable:
         return None
     found = _evidence(usable, rights, seed)
@@ -48,6 +51,27 @@ def verdict(reports: Sequence[StrategyReport], rights: Rights, seed: int = 0) ->
     able = [r for r in usable if needs != "interaction" or r.strategy not in ADDITIVE]
     chosen = cheapest_of_the_best(able, rights)
     return Verdict(needs, chosen.strategy, _message(needs, found, chosen, able, rights), found.figures)
+
+
+def beside_original(found: Verdict | None, original: StrategyReport, rights: Rights) -> Verdict | None:
+    """Return a verdict on fitted strategies that also knows the model whose encoders they were fitted on.
+
+    It was made on other records and its cost is counted otherwise, so it is no evidence of what the task needs; but it
+    is there already: a fitted strategy takes its place only where it is surely more accurate.
+    """
+    if found is None:
+        return None
+    more = gain(rights[found.strategy], rights[original.strategy])
+    name, own = say(original.strategy), _number(float(rights[original.strategy].mean()))
+    interval = f"{_number(more.value)}, 95 % {_number(more.low)} to {_number(more.high)}"
+    if more.low > 0.0:
+        words = f"It is surely more accurate than {name}, the original as loaded ({own}; difference {interval})"
+        return replace(found, message=f"{found.message} {words}.")
+    words = (
+        f"But {say(found.strategy)} is not surely more accurate than {name}, the original as loaded ({own}; difference "
+        f"{interval}): keep {name} until it is"
+    )
+    return replace(found, strategy=original.strategy, message=f"{found.message} {words}.")
 
 
 def cheapest_of_the_best(reports: Sequence[StrategyReport], rights: Rights) -> StrategyReport:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from fusion_core.errors import CallError, ModelError
 from fusion_core.reading.paths import resolve_inside
 
-SourceKind = Literal["package", "directory", "hub"]
+SourceKind = Literal["package", "directory", "hub", "model"]
 
 #: Packages whose weights are read, and the folder of each that holds them. Nothing else is looked up by name.
 PACKAGES = {
@@ -40,6 +40,7 @@ REFUSED_KEYS = (
 class EncoderSource:
     """An encoder by source and name, with the SHA-256 its weights must have (empty: not known yet).
 
+    source: `model` for a part of a whole fused model, whose folder has that name.
     settings_sha256: the same for its small files together (config, tokenizer, preprocessor), see `hash_settings`.
     """
 
@@ -60,16 +61,23 @@ class EncoderRoots:
 def locate(source: EncoderSource, roots: EncoderRoots) -> Path:
     """Return the folder that holds the encoder's files.
 
-    Raises ModelError when the package is not installed, the folder is in none of the roots, or the hub is not allowed.
+    A model may also be a root itself. Raises ModelError when the package is not installed, the folder is in none of the
+    roots, or the hub is not allowed.
     """
     if source.source == "package":
         return _package_folder(source.name)
-    if source.source == "directory":
+    if source.source in ("directory", "model"):
         for root in roots.folders:
             folder = resolve_inside(root, source.name)
             if folder.is_dir():
                 return folder
-        raise ModelError(f"encoder folder {source.name!r} is in none of the folders encoders may be read from")
+            if source.source == "model" and root.name == source.name and root.is_dir():
+                return root
+        what = "model" if source.source == "model" else "encoder"
+        raise ModelError(
+            f"{what} folder {source.name!r} is in none of the folders encoders may be read from; name the folder that "
+            "holds it with --encoder-root"
+        )
     if not roots.allow_hub:
         raise ModelError(f"encoder {source.name!r} is on the model hub; pass --allow-hub to fetch it", "model_refused")
     from huggingface_hub import snapshot_download
@@ -236,7 +244,7 @@ def parse_sources(value: Any) -> dict[str, EncoderSource | None]:
         if modality not in ("text", "image", "audio") or not isinstance(entry, dict):
             raise CallError(f"encoders: {modality!r} is not one of text, image, audio with an object beside it")
         kind = entry.get("source")
-        if kind not in ("package", "directory", "hub", "none"):
-            raise CallError(f"encoders: {modality} source {kind!r} is not package, directory, hub or none")
+        if kind not in ("package", "directory", "hub", "model", "none"):
+            raise CallError(f"encoders: {modality} source {kind!r} is not package, directory, hub, model or none")
         found[modality] = None if kind == "none" else EncoderSource(kind, str(entry.get("name", "")))
     return found

@@ -40,13 +40,17 @@ class EncoderStack:
 
     def load(self, modality: str) -> Encoder:
         """Load one encoder; raises ModelError when it cannot be used, or prepares its input in another way now."""
-        encoder = load_encoder(modality, self.given[modality], self.roots)
+        encoder = self.opened(modality)
         expected = self.expected.get(modality, encoder.preprocessing)
         if expected != encoder.preprocessing:
             raise ModelError(
                 f"the model was fitted with {modality} prepared as {expected}, not {encoder.preprocessing}"
             )
         return encoder
+
+    def opened(self, modality: str) -> Encoder:
+        """Return an encoder as its source gives it."""
+        return load_encoder(modality, self.given[modality], self.roots)
 
     @property
     def preprocessing(self) -> dict[str, dict[str, Any]]:

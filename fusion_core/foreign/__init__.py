@@ -18,8 +18,20 @@ from fusion_core.foreign import siglip as siglip
 from fusion_core.foreign import siglip2 as siglip2
 from fusion_core.foreign import smolvlm as smolvlm
 from fusion_core.foreign import vilt as vilt
+from fusion_core.foreign.encoders_of import ModelStack, encoders_of, question_of, stack_of, states_spec
 from fusion_core.foreign.family import Family, Parts, family
 from fusion_core.foreign.folder import is_foreign
 from fusion_core.foreign.load import load_foreign
 
-__all__ = ["Family", "Parts", "family", "is_foreign", "load_foreign"]
+__all__ = [
+    "Family",
+    "ModelStack",
+    "Parts",
+    "encoders_of",
+    "family",
+    "is_foreign",
+    "load_foreign",
+    "question_of",
+    "stack_of",
+    "states_spec",
+]

@@ -14,11 +14,12 @@ from fusion_core.encoders import EncoderSource
 from fusion_core.encoders.stack import EncoderStack, LoadedStack
 from fusion_core.errors import CallError
 from fusion_core.foreign.donors import DONORS, draw
-from fusion_core.foreign.family import family_of
-from fusion_core.foreign.folder import open_folder
+from fusion_core.foreign.family import Family, Parts, family_of
+from fusion_core.foreign.folder import Folder, open_folder
 from fusion_core.foreign.late import LateHead
-from fusion_core.foreign.place import place_of
+from fusion_core.foreign.place import Place, place_of
 from fusion_core.foreign.placing import placed
+from fusion_core.fusion import Head
 from fusion_core.model import Background, FusedModel, as_loaded
 from fusion_core.tokens import encode_records
 from fusion_core.types import Record
@@ -34,12 +35,7 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     folder = open_folder(path)
     name, found = family_of(folder)
     classes = asked.classes
-    task = "match" if asked.task else "labels"
-    place = place_of(asked)
-    own = found.load(folder, task, place)
-    place = replace(place, held=sum(p.numel() * p.element_size() for p in own.parameters()))
-    with place.device, torch.no_grad():
-        parts = placed(found.build(own, folder, asked), place)
+    parts = parts_of(found, folder, asked, place_of(asked))
     stack = LoadedStack(parts.encoders)
     head = parts.head
 
@@ -51,9 +47,26 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     fitted = {name: as_loaded(name, head.parameter_count())}
     mark = mark_of(folder.source, asked)
     model = FusedModel(path.name, classes, stack, {name: head}, fitted, background, name, mark=mark)
-    if isinstance(head, LateHead) and asked.task and not head.own_bias and records is not None:
+    if needs_threshold(head, asked) and records is not None:
+        assert isinstance(head, LateHead)
         head.bias = threshold(head, stack, records(), seed)
     return model
+
+
+def parts_of(found: Family, folder: Folder, asked: Asked, place: Place) -> Parts:
+    """Return a family's encoders and head, asked something, with the weights of a directory at a place.
+
+    Raises CallError where it cannot answer that, before any weight is read if its class says so.
+    """
+    own = found.load(folder, "match" if asked.task else "labels", place)
+    place = replace(place, held=sum(p.numel() * p.element_size() for p in own.parameters()))
+    with place.device, torch.no_grad():
+        return placed(found.build(own, folder, asked), place)
+
+
+def needs_threshold(head: Head, asked: Asked) -> bool:
+    """Return whether a match is asked of a family that has no threshold of its own."""
+    return isinstance(head, LateHead) and bool(asked.task) and not head.own_bias
 
 
 def mark_of(source: EncoderSource, asked: Asked) -> str:

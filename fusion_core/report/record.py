@@ -8,7 +8,7 @@ from fusion_core.report.case import CHANCE, EMBEDDED, Case, StrategyRow
 from fusion_core.report.markup import Markup, card, joined, listed, number, safe, table, tag
 from fusion_core.report.pictures import photo, ticks, waveform
 from fusion_core.types import Media, Record, Trace
-from fusion_core.words import ACCURACY_UNKNOWN, count, cut, plain, say
+from fusion_core.words import ACCURACY_UNKNOWN, ORIGINAL, count, cut, original_of, plain, say
 
 LONGEST_TEXT = 4_000  # characters
 LONGEST_VALUE = 300
@@ -145,7 +145,8 @@ def strategies_card(case: Case) -> Markup:
     """Return every strategy's own answer beside how good it is; one at chance level gives none."""
     told = {trace.strategy for trace in case.traces}
     columns = ("strategy", "answer", "probability", "correct", "validation accuracy", "parameters", "status")
-    rows = [_strategy(row, row.fitted.strategy in told) for row in case.rows]
+    original = original_of({row.fitted.strategy: row.fitted.status for row in case.rows})
+    rows = [_strategy(row, row.fitted.strategy in told, original) for row in case.rows]
     seen = {row.fitted.validation_records for row in case.rows}
     among = f" on {min(seen):,} validation records" if len(seen) == 1 and min(seen) else ""
     caption = f"Validation accuracy{among} with its 95 % Wilson interval. Marked: told in full below."
@@ -159,15 +160,16 @@ def part_id(strategy: str) -> str:
     return f"strategy-{strategy}"
 
 
-def _strategy(row: StrategyRow, told: bool) -> tuple[str, ...]:
+def _strategy(row: StrategyRow, told: bool, original: str | None) -> tuple[str, ...]:
     fitted, name = row.fitted, say(row.fitted.strategy)
+    status = f"{ORIGINAL}, {fitted.status}" if fitted.strategy == original else fitted.status
     link = tag("a", name, href=f"#{part_id(fitted.strategy)}") if told else safe(name)
     return (
         tag("span", link, class_="told" if told else None),
         *_answer(row),
         _accuracy(fitted.validation_accuracy, fitted.interval),
         number(fitted.parameters, count(fitted.parameters)),
-        fitted.status,
+        status,
     )
 
 

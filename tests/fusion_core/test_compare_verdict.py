@@ -133,3 +133,23 @@ def test_the_cheapest_that_is_not_surely_worse_is_chosen():
     assert cheapest_of_the_best(reports, rights).strategy == "gated"
     alike = [report("early", 2.0, parameters=5), report("gated", 2.0, parameters=2), report("late", 0.1)]
     assert cheapest_of_the_best(alike, rights).strategy == "gated"
+
+
+@pytest.mark.parametrize(("own", "kept"), [(0.5, False), (0.93, True), (1.0, True)], ids=["worse", "as good", "better"])
+def test_an_original_is_replaced_only_by_what_is_surely_better_and_is_no_evidence(own, kept):
+    rights = {"clip": right(own, seed=4), "late": right(0.6, seed=1), "early": right(0.95, seed=2)}
+    reports = [report("late"), report("early", operations=5.0, gap=(0.3, 0.2, 0.4))]
+    found = verdict([report("clip", operations=900.0, status="as loaded"), *reports], rights)
+    alone = verdict(reports, {name: rights[name] for name in ("late", "early")})
+    assert (found.needs, dict(found.evidence)) == (alone.needs, dict(alone.evidence))
+    assert found.strategy == ("clip" if kept else alone.strategy)
+    assert found.message.startswith(alone.message)
+    assert "CLIP, the original as loaded" in found.message
+    assert ("keep CLIP" in found.message) == kept
+
+
+def test_a_model_that_was_not_fitted_is_judged_by_itself_where_nothing_else_is_above_chance():
+    rights = {"clip": right(0.8), "late": right(0.5, seed=1)}
+    found = verdict([report("clip", status="as loaded"), report("late", status="chance")], rights)
+    assert found.strategy == "clip"
+    assert "original" not in found.message

@@ -147,11 +147,25 @@ def test_a_bundle_teaches_on_records_without_labels(run, folder, tmp_path):
         (["--records", "x", "--teacher", "y"], "are for --distil"),
         (["--records", "x", "--distil"], "of a --teacher BUNDLE"),
         (["--log", "x", "--distil", "--teacher", "y"], "of a --teacher BUNDLE"),
+        (["--log", "x", "--distil", "--teacher-labels", "a,b"], "a log has its own classes"),
+        (["--records", "x", "--encoders", "y", "--encoders-of", "z"], "either --encoders or --encoders-of"),
         (["--records", "x", "--minutes", "0"], "more than 0"),
         (["--records", "x", "--minutes", "nan"], "more than 0"),
         (["--records", "x", "--cache", "y", "--no-cache"], "either --cache or --no-cache"),
     ],
-    ids=["nothing", "both", "run", "teacher", "no teacher", "two teachers", "no minutes", "nan minutes", "caches"],
+    ids=[
+        "nothing",
+        "both",
+        "run",
+        "teacher",
+        "no teacher",
+        "two teachers",
+        "labels of a log",
+        "two encoders",
+        "no minutes",
+        "nan minutes",
+        "caches",
+    ],
 )
 def test_flags_that_do_not_go_together_are_refused(run, tmp_path, flags, sentence):
     code, _, err = run("fit", "--out", tmp_path / "m", *flags)

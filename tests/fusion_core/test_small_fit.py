@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fusion_core.fit import FitSettings, logits, targets
+from fusion_core.fit import FitSettings, logits, targets, train_head
 from fusion_core.fit_course import Task, best_strategy, train_all
 from fusion_core.tokens import TokenSet
 from fusion_core.types import Tokens
@@ -38,3 +38,10 @@ def test_the_default_strategy_of_a_small_fit_keeps_up_with_a_tuned_regression():
     head = course.heads[best_strategy(course)]
     right = (logits(head, test).argmax(1) == targets(test, CLASSES)).double().mean()
     assert float(right) >= regression(known, test).mean() - ALLOWED
+
+
+def test_a_budget_that_leaves_ten_steps_is_a_fit_too():
+    train, validation = drawn(40, 1), drawn(20, 2)
+    head, found = train_head("late", SPECS, CLASSES, train, validation, FitSettings(epochs=10, patience=10))
+    assert found.training_records == 40
+    assert bool(torch.isfinite(logits(head, validation)).all())
