@@ -10,6 +10,7 @@ from fusion_core.capture import Recorder
 from fusion_core.cli import build_parser
 from fusion_core.contribute.ledger import POLICIES
 from fusion_core.errors import CODES
+from fusion_core.foreign import family
 from fusion_core.fusion import strategy
 from tests.conftest import ROOT
 
@@ -68,6 +69,19 @@ def test_the_service_of_the_readme_is_the_one_that_is_measured():
     lines = iter((ROOT / "tests/bench/service.py").read_text("utf-8").splitlines())
     missing = [line for line in block.splitlines() if line not in lines]
     assert not missing, f"not in the service, or not in this order: {missing[0]}"
+
+
+def test_the_family_of_the_readme_is_the_one_that_is_loaded():
+    block = re.search(r"```python\n(.*?)```", section("Any fused model"), flags=re.DOTALL)[1]
+    lines = iter((ROOT / "fusion_core/foreign/llava.py").read_text("utf-8").splitlines())
+    missing = [line for line in block.splitlines() if line not in lines]
+    assert not missing, f"not in llava.py, or not in this order: {missing[0]}"
+
+
+def test_every_family_that_is_read_is_in_the_table():
+    table = [line for line in section("Any fused model").splitlines() if line.startswith("| ")]
+    named = {name for line in table for name in re.findall(r"\(`(\w+)`\)", line)}
+    assert named - {"model_type"} == set(family)
 
 
 def test_what_the_readme_says_of_a_recorder_is_what_it_does_by_itself():
