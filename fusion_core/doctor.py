@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
@@ -10,6 +11,7 @@ import torch
 from fusion_core.attention import capture
 from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, load_encoder
 from fusion_core.errors import CallError, FusionError
+from fusion_core.foreign import family
 from fusion_core.foreign.donors import pass_seconds
 from fusion_core.foreign.head import ForeignHead
 from fusion_core.foreign.place import Place, devices
@@ -19,7 +21,7 @@ from fusion_core.own import object_lines
 from fusion_core.probe import PROBE
 from fusion_core.types import Tokens
 from fusion_core.verify.parity import parity
-from fusion_core.words import AS_LOADED, accuracy_words, size
+from fusion_core.words import AS_LOADED, LEVELS, accuracy_words, say, size
 
 #: What is said of every device but the CPU.
 UNTRIED = "Fusion Lens was tested on the CPU only"
@@ -107,13 +109,35 @@ def _cost_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
 def _loaded_lines(model: FusedModel, name: str, one: dict[str, Tokens]) -> Iterator[Line]:
     """Say what a model that was not fitted here cannot do, and whether gradients see the model that answers."""
     head = model.head(name)
+    if name in family:
+        yield _line(f"fusion: {name}", True, f"{family[name].fusion}: {LEVELS[name]}")
     if isinstance(head, ForeignHead):
+        yield _free_answer_line(head, name, one)
+        yield _states_line(head, name)
         if head.place.held:
             yield _line(f"device: {name}", True, _place_words(head.place))
         yield from (_line(f"{what}: {name}", False, why) for what, why in head.cannot.items())
     found = parity(model, one, name)
     if found is not None:
         yield _line(f"parity: {name}", bool(found.passed), found.sentence)
+
+
+def _free_answer_line(head: ForeignHead, name: str, one: dict[str, Tokens]) -> Line:
+    with torch.no_grad():
+        written = head.free_answer(one)
+    words = (
+        "it weighs the classes it is asked for, and writes nothing" if written is None else "written beside its answer"
+    )
+    return _line(f"free answer: {name}", written is not None, words)
+
+
+def _states_line(head: ForeignHead, name: str) -> Line:
+    """Say whether a bundle can be fitted on the model's encoders."""
+    try:
+        widths = ", ".join(f"{m} {head.states_width(m)} wide" for m in head.modalities)
+        return _line(f"encoders of a bundle: {name}", True, f"each modality read alone: {widths} (fit --encoders-of)")
+    except CallError as error:
+        return _line(f"encoders of a bundle: {name}", False, str(error))
 
 
 def _device_lines() -> Iterator[Line]:
@@ -149,6 +173,7 @@ def _absence_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
 def _attention_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
     with torch.no_grad(), capture() as tape:
         model.fuse(one, name)
-    found = sum(captured.kind == "attention" for captured in tape.captured)
-    reason = f"{found} sites" if found else "this strategy fuses without attention; its ledger and attributions remain"
-    return _line(f"attention: {name}", found > 0, reason)
+    heard = Counter(captured.site for captured in tape.captured if captured.kind == "attention")
+    layers = ", ".join(f"{say(site)} {count}" for site, count in heard.items())
+    reason = "this strategy fuses without attention; its ledger and attributions remain"
+    return _line(f"attention: {name}", bool(heard), f"heard in layers of: {layers}" if heard else reason)

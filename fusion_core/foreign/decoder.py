@@ -90,6 +90,12 @@ class DecoderHead(ForeignHead):
         each = 8 * (1 + len(self.candidates.pieces)) * int(config.vocab_size)
         self.at_once = max(1, min(ROWS, VOCABULARY_BYTES // each))
 
+    @property
+    def cannot(self) -> dict[str, str]:
+        """The towers, whose attention is over when the language model begins."""
+        why = "its tower runs when a record is encoded, so the tower's own attention is not drawn"
+        return {f"attention within {m}": why for m in self.modalities if m != "text"}
+
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Weigh the answers, a few rows at a time when nobody differentiates."""
         count = len(next(iter(projected.values())).mask)
