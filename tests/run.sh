@@ -8,7 +8,8 @@ if [ -z "${VIRTUAL_ENV:-}" ]; then
   # shellcheck disable=SC1091
   . .venv/bin/activate
 fi
-python -m pip install --quiet -r requirements.txt -r tests/requirements.txt
+# Not compiled ahead: most of what is installed is never imported here.
+python -m pip install --quiet --no-compile -r requirements.txt -r tests/requirements.txt
 
 find_chromium() { command -v chromium || command -v chromium-browser || command -v google-chrome || true; }
 if [ -z "$(find_chromium)" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -155,18 +155,25 @@ def test_a_nonsense_name_is_refused(visit, name):
     expect(page.get_by_role("button", name="Fit 10 strategies")).to_be_disabled()
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), (420, "light"), (420, "dark")])
-def test_it_fits_every_width_and_theme(visit, width, scheme):
-    here = visit(width=width, scheme=scheme)
+def test_it_fits_every_width_and_theme(visit):
+    """One fit, looked at in every size: while it runs, and when it is done."""
+    here = visit(width=420, scheme="dark")
     page = fit_screen(here)
+
+    def looked_at(stage):
+        for width, scheme in ((420, "dark"), (420, "light"), (1440, "dark")):
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(300)
+            assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+            here.shot(f"fit-{stage}-{scheme}-{width}")
+
     bring(here, small_set(45))
     only(here, "late", "concat", "gated")
     start(here, "3 strategies")
     page.locator(".fit-progress li").first.wait_for()
-    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
-    here.shot(f"fit-running-{scheme}-{width}")
+    looked_at("running")
     ended(here)
     page.get_by_text("How it learned").click()
     page.locator(".st-key-fit-job .js-plotly-plot").wait_for()
-    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
-    here.shot(f"fit-result-{scheme}-{width}")
+    looked_at("result")

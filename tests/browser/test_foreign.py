@@ -11,7 +11,8 @@ from tests.browser.serving import DASHBOARD, serving
 from tests.conftest import SAMPLES
 from tests.fusion_core.foreign.tiny import FAMILIES
 
-SHOWN = ("clip", "vilt", "blip")
+#: One of each way to fuse: late, early, cross-attention, decoder.
+SHOWN = ("clip", "vilt", "blip", "llava")
 OWN = "tests.fusion_core.own_example:make"
 
 
@@ -43,7 +44,11 @@ def test_a_foreign_model_shows_its_panels_and_claims_no_accuracy(browser, foreig
         assert say(name) in board
         assert "rollout" in board
         assert "relevancy" in board
-    if name == "clip":
+    if name == "llava":
+        assert page.get_by_test_id("free-answer").inner_text().strip()
+        assert "The place of the answer attends to" in board
+        assert "word pieces" in board
+    if name in ("clip", "llava"):
         assert "attention written out, as gradients need it, gives the same answer" in board
     visit.complete()
     assert visit.complaints == []

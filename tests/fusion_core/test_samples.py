@@ -78,12 +78,11 @@ def test_every_shipped_head_is_trained_above_chance(name):
 
 @pytest.mark.parametrize("name", ["feedback", "scene_qa"])
 def test_ledgers_add_up_on_fifty_records(name, request):
-    """Five strategies on each, in turn: with two records every strategy is asked."""
+    """Two strategies on each, in turn: with five records every strategy is asked."""
     sample = request.getfixturevalue(name)
-    halves = sample.model.strategies[::2], sample.model.strategies[1::2]
     for row in range(50):
         tokens = sample.tokens.batch(torch.tensor([row]))
-        for strategy in halves[row % 2]:
+        for strategy in sample.model.strategies[row % 5 :: 5]:
             table = measure(sample.model, tokens, strategy)
             for target in sample.model.classes:
                 ledger = table.ledger(target)
@@ -106,7 +105,7 @@ def test_saved_answers_are_what_the_model_answers(name, request):
 @pytest.mark.parametrize("name", ["feedback", "scene_qa"])
 def test_gradients_at_the_fusion_seam_add_up(name, request):
     sample = request.getfixturevalue(name)
-    for row in sample.rows[:6]:
+    for row in sample.rows[:3]:
         for trace in trace_record(sample.model, row, sample.model.strategies):
             checks = {c.name: c for c in trace.checks}
             assert checks["efficiency"].passed
