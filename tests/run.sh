@@ -28,6 +28,8 @@ export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false OMP_WAIT_POLICY=PASSIVE
 export PYTHONHASHSEED=0
 ruff check .
 ruff format --check .
-mypy
+mypy & # beside the tests, which often wait for a browser
+types=$!
 pytest -n 2 --dist loadgroup -m "not timed" "$@"
+wait "$types"
 pytest -m timed "$@"
