@@ -14,7 +14,7 @@ import torch
 from dashboard.inspection import Inspection
 from dashboard.views.judged import judged_json, maps_of, raw_maps
 from dashboard.views.labels import LABELS, say
-from dashboard.views.maps import Explained, attention_sites, map_kind, map_name
+from dashboard.views.maps import Explained, attention_sites, by_heads_too_large, map_kind, map_name
 from fusion_core.attend import attention_scores
 from fusion_core.attend.heads import tried_heads
 from fusion_core.attribute import method
@@ -138,8 +138,11 @@ def _pace(run: Callable[[], object]) -> float:
 def moving_heads(model: FusedModel, found: Inspection, trace: Trace) -> dict[str, list[float]]:
     """Return by how much taking out each attention head moves the explained logit, per layer as the board names it.
 
-    Where several pairs of modalities share a layer, the most that one of them does.
+    Where several pairs of modalities share a layer, the most that one of them does. Nothing where the board shows no
+    single heads.
     """
+    if by_heads_too_large(trace.attention):
+        return {}
     heads, _ = tried_heads(model, found.tokens, trace.strategy, model.classes.index(trace.target))
     moved: dict[tuple[str, int, int], float] = {}
     for head in heads:

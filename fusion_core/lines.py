@@ -136,7 +136,7 @@ def _attention(found: AttentionMap, full: bool) -> Line:
         "layer": found.layer,
         "query": found.query,
         "key": found.key,
-        "heads": found.weights.shape[0],
+        "heads": found.heads,
         "shape": list(found.weights.shape),
     }
     if full:

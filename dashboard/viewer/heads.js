@@ -49,10 +49,10 @@ function paintHeads(board) {
   const box = board.root.querySelector(".overview");
   const toggle = board.root.querySelector(".heads");
   const groups = pane.view() === "attention" && pane.map() === "raw" ? (pane.card().groups ?? []) : [];
-  toggle.hidden = groups.length === 0;
+  toggle.hidden = groups.every((group) => group.heads === 1);
   toggle.setAttribute("aria-expanded", String(board.ui.overview));
   toggle.onclick = () => board.set({ overview: !board.ui.overview }, false);
-  box.hidden = !board.ui.overview || groups.length === 0;
+  box.hidden = !board.ui.overview || toggle.hidden;
   if (box.hidden) return;
   const rows = groups.map((group) => {
     const row = el("div", "tiles");

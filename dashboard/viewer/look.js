@@ -1,7 +1,31 @@
 // "Where it looks": controls, lane heads, the line, the legend and the checks.
 
+// More options than fit a row of buttons: a list.
+const MOST_BUTTONS = 12;
+
+function listOf(board, box, options, current, pick) {
+  const signature = JSON.stringify(options);
+  if (box.dataset.options !== signature) {
+    box.dataset.options = signature;
+    const list = el("select");
+    list.setAttribute("aria-label", box.getAttribute("aria-label"));
+    list.append(...options.map(([value, label]) => new Option(label, value)));
+    put(box, list);
+  }
+  const list = box.querySelector("select");
+  list.value = String(current);
+  list.onchange = () => pick(list.value);
+  box.onclick = box.onkeydown = null;
+}
+
 function segments(board, control, options, current, pick) {
   const box = board.root.querySelector(`[data-control="${control}"]`);
+  box.setAttribute("role", options.length > MOST_BUTTONS ? "group" : "radiogroup");
+  if (options.length > MOST_BUTTONS) {
+    box.hidden = false;
+    listOf(board, box, options, current, pick);
+    return;
+  }
   box.hidden = options.length < 2;
   const signature = JSON.stringify(options);
   if (box.dataset.options !== signature) {

@@ -151,8 +151,8 @@ function shareWords(pane, found) {
 function unitOf(pane, what) {
   const group = pane.group();
   const { head } = pane.board.ui;
-  const heads = head < 0 ? `mean of ${group.heads} heads` : `head ${head + 1} of ${group.heads}`;
-  return { quiet: ` (${what}, ${group.label}, ${heads})` };
+  const heads = head < 0 || group.heads === 1 ? `mean of ${group.of} heads` : `head ${head + 1} of ${group.heads}`;
+  return { quiet: ` (${[what, group.label, heads, group.left].filter(Boolean).join(", ")})` };
 }
 
 const rowUnit = (found, row) => (found.single ? `shares of ${row}` : `${row === "one row" ? "" : "mean rows, "}each pair its own softmax`);

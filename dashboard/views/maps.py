@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from fusion_core.verify.sums import completeness
 
 Json = dict[str, Any]
 TokenScores = Mapping[str, np.ndarray]
+#: Attention weights of one strategy that a browser is sent, a byte each.
+MOST_WEIGHTS = 12_000_000
 
 
 class TokenAxes:
@@ -72,16 +74,48 @@ def attention_sites(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> 
 
 
 def attention_groups(maps: Sequence[AttentionMap], labels: Mapping[str, str]) -> list[Json]:
-    """Return the groups of `attention_sites` as the viewer takes them."""
+    """Return the groups of `attention_sites` as the viewer takes them.
+
+    Where all heads would take more than `MOST_WEIGHTS` bytes each group is sent as the mean over its heads, and where
+    that still does, only the last groups that fit; `of` and `left` say so.
+    """
+    sites = attention_sites(maps, labels)
+    averaged = by_heads_too_large(maps)
+    kept = dict(_last_that_fit(list(sites.items()))) if averaged else sites
+    dropped = f" and {len(sites) - len(kept)} of {len(sites)} layers" if len(kept) < len(sites) else ""
     return [
         {
             "label": label,
-            "heads": max(m.weights.shape[0] for m in group),
-            "maps": [byte_map(m) for m in group],
+            "heads": 1 if averaged else max(m.weights.shape[0] for m in group),
+            "of": max(m.heads for m in group),
+            "left": f"single heads{dropped} are too large to show" if averaged else "",
+            "maps": [byte_map(_mean_of_heads(m) if averaged else m) for m in group],
             "summary": next((m.query for m in group if m.summary), None),
         }
-        for label, group in attention_sites(maps, labels).items()
+        for label, group in kept.items()
     ]
+
+
+def by_heads_too_large(maps: Sequence[AttentionMap]) -> bool:
+    """Return whether attention by heads is more than a browser is sent of one strategy."""
+    between = [m for m in maps if m.kind == "attention"]
+    return any(m.of for m in between) or sum(m.weights.size for m in between) > MOST_WEIGHTS
+
+
+def _mean_of_heads(attention: AttentionMap) -> AttentionMap:
+    return replace(attention, weights=attention.weights.mean(axis=0, keepdims=True))
+
+
+def _last_that_fit(sites: list[tuple[str, list[AttentionMap]]]) -> list[tuple[str, list[AttentionMap]]]:
+    """Return the last groups whose mean maps are small enough together; the very last in any case."""
+    found: list[tuple[str, list[AttentionMap]]] = []
+    total = 0
+    for label, group in reversed(sites):
+        total += sum(m.weights[0].size for m in group)
+        if found and total > MOST_WEIGHTS:
+            break
+        found.append((label, group))
+    return found[::-1]
 
 
 def scores_json(found: Sequence[AttentionScores], labels: Mapping[str, str]) -> list[Json]:

@@ -6,15 +6,21 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from torch import Tensor
+
 from fusion_core.attend.joint import owner
 from fusion_core.attention import Captured, Segments, Tape
 from fusion_core.types import MODALITIES, AttentionMap
+
+#: Weights of all heads of a record that are kept: 200 MB.
+MOST_WEIGHTS = 50_000_000
 
 
 def attention_maps(tape: Tape, present: Collection[str], readout: Collection[str] = ()) -> tuple[AttentionMap, ...]:
     """Return the maps of the first record on a tape; modalities not in `present` have none.
 
     readout: the segments the answer is read from; the only one of a site's queries, where it is one token, is summary.
+    Of more than `MOST_WEIGHTS` weights only the mean over heads is kept.
 
     Rows stay as the softmax made them: over all keys of one site and layer they add up to 1. The rows of bottlenecks
     are the mean over the streams present, which is what the bottlenecks become: they add up to 1 too.
@@ -25,17 +31,19 @@ def attention_maps(tape: Tape, present: Collection[str], readout: Collection[str
     streams = Counter(_place(c) for c in heard if "bottleneck" in dict(c.query))
     # What is no modality: learned tokens, special pieces, and the joint vector that gates feed.
     absent = set(MODALITIES) - set(present)
+    many = sum(c.weights[0].numel() for c in heard if c.kind == "attention") > MOST_WEIGHTS
     maps = (
         AttentionMap(
             site=captured.site,
             layer=captured.layer,
             query=query,
             key=key,
-            weights=captured.weights[0][:, rows, columns].detach().float().numpy()
+            weights=_weights(captured, many)[:, rows, columns].numpy()
             / (streams[_place(captured)] if query == "bottleneck" else 1),
             kind=captured.kind,
             norm=float(captured.passed()[key][0].detach()) if captured.kind == "gate" else None,
             summary=query == _summary(captured, readout),
+            of=int(captured.weights.shape[1]) if many and captured.kind == "attention" else 0,
         )
         for captured in heard
         for query, rows in _slices(captured.query)
@@ -60,6 +68,12 @@ def _united(maps: Iterable[AttentionMap]) -> tuple[AttentionMap, ...]:
             own[place] = len(found)
             found.append(found_map)
     return tuple(found)
+
+
+def _weights(captured: Captured, many: bool) -> Tensor:
+    """Return the first record's weights `[H, T_q, T_k]`, as their mean `[1, T_q, T_k]` where they are too many."""
+    own = captured.weights[0].detach().float()
+    return own.mean(dim=0, keepdim=True) if many and captured.kind == "attention" else own
 
 
 def _summary(captured: Captured, readout: Collection[str]) -> str | None:

@@ -53,7 +53,8 @@ class AttentionMap:
     `query` and `key` are modalities, `cls` for a learned summary token or `bottleneck` for tokens modalities share.
     A gate (kind "gate") has the query `fused`, the F features it lets a modality into: `weights [1, F, 1]`, and norm,
     how much it lets through: `norm(gate * vector)`. Neither is a contribution.
-    summary: whether the query is the one token that the answer is read from, such as `cls`.
+    summary: whether the query is the one token that the answer is read from, such as `cls`. of: how many heads these
+    weights are the mean of, where all of them were too many to keep (then `H` is 1); 0 where they are single heads.
     """
 
     site: str
@@ -64,6 +65,12 @@ class AttentionMap:
     kind: Literal["attention", "gate"] = "attention"
     norm: float | None = None
     summary: bool = False
+    of: int = 0
+
+    @property
+    def heads(self) -> int:
+        """Number of heads the site has."""
+        return self.of or int(self.weights.shape[0])
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from dashboard.views import media
 from dashboard.views.board import Later, StrategyCard, heard, payload
 from dashboard.views.judged import judged_json, maps_of
 from dashboard.views.ledger import ledger, printed_sum, readings
-from dashboard.views.maps import Explained, byte_map
+from dashboard.views.maps import Explained, attention_groups, byte_map
 from fusion_core.types import (
     AttentionMap,
     AttentionScores,
@@ -142,6 +142,24 @@ def decoded(sent: dict[str, object]) -> np.ndarray:
 
 def printed(text: str) -> float:
     return float(text.replace("−", "-"))
+
+
+def test_too_many_heads_travel_as_their_mean_and_too_many_layers_as_the_last_ones(monkeypatch) -> None:
+    rng = np.random.default_rng(0)
+    maps = [
+        AttentionMap("stream", n, "text", "image", rng.dirichlet(np.ones(5), (4, 3)).astype("f4")) for n in range(3)
+    ]
+    assert [g["heads"] for g in attention_groups(maps, {})] == [4, 4, 4]
+    monkeypatch.setattr("dashboard.views.maps.MOST_WEIGHTS", 100)
+    sent = attention_groups(maps, {})
+    assert [(g["label"], g["heads"], g["of"], g["left"]) for g in sent] == [
+        (f"stream {n}", 1, 4, "single heads are too large to show") for n in (1, 2, 3)
+    ]
+    assert np.allclose(decoded(sent[0]["maps"][0]), maps[0].weights.mean(axis=0, keepdims=True), atol=1 / 255)
+    monkeypatch.setattr("dashboard.views.maps.MOST_WEIGHTS", 35)
+    (second, last) = attention_groups(maps, {})
+    assert (second["label"], last["label"]) == ("stream 2", "stream 3")
+    assert last["left"] == "single heads and 1 of 3 layers are too large to show"
 
 
 def test_byte_maps_decode_to_the_weights_within_a_255th_of_each_rows_scale() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -127,3 +128,13 @@ def test_the_map_on_the_whole_is_the_row_where_the_answer_begins(opened, records
     rows = [a for a in trace.attention if a.summary and a.layer == 1]
     assert sum(a.weights.sum(axis=-1) for a in rows) == pytest.approx(1.0, abs=1e-5)
     assert unit_of(trace.axes["text"]) == "word piece"
+
+
+def test_too_many_weights_are_kept_as_their_mean_over_heads(opened, records, monkeypatch):
+    (whole,) = trace_record(opened("llava"), records("llava")[0], ("llava",))
+    monkeypatch.setattr("fusion_core.attend.raw.MOST_WEIGHTS", 100)
+    (short,) = trace_record(opened("llava"), records("llava")[0], ("llava",))
+    for all_heads, mean in zip(whole.attention, short.attention, strict=True):
+        assert (mean.weights.shape[0], mean.heads) == (1, all_heads.heads)
+        assert np.allclose(mean.weights[0], all_heads.weights.mean(axis=0), atol=1e-6)
+    assert trace_line(short, False)["attention"][0]["heads"] == 2
