@@ -65,8 +65,12 @@ class Problem:
 
     def batch(self, most: int) -> int:
         """Return how many rows may be differentiated at once within the memory budget, from 1 to `most`."""
-        row = self.bytes_per_element * sum(v.numel() for v in self.values)
-        return max(1, min(most, MEMORY_BUDGET // max(1, row)))
+        return max(1, min(most, MEMORY_BUDGET // max(1, self.row_bytes)))
+
+    @property
+    def row_bytes(self) -> int:
+        """Memory that differentiating one row takes: what a model costs, whatever machine it runs on."""
+        return self.bytes_per_element * sum(v.numel() for v in self.values)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -238,3 +238,18 @@ def test_grad_cam_says_where_it_works(tiny_model):
 def test_a_batch_stays_within_the_memory_budget():
     problem = replace(posed(linear), bytes_per_element=10**8)
     assert problem.batch(64) == 1
+
+
+def test_a_heavy_model_is_integrated_in_fewer_steps_and_says_by_how_much_it_is_off():
+    def kinked(text, image):
+        return (text.sum(dim=(1, 2)).abs() - 0.37).relu() * 50 + image.sum(dim=(1, 2)).sin()
+
+    light = posed(kinked, seed=3)
+    heavy = replace(light, bytes_per_element=100_000_000)
+    run = method["integrated_gradients"].run
+    assert run(posed(linear)).evaluations == 2 + 32
+    assert run(replace(posed(linear), bytes_per_element=100_000_000)).evaluations == 2 + 16
+    found = run(heavy)
+    assert found.evaluations == 2 + 16 + 32
+    assert found.error > 0.01
+    assert run(light).error < found.error
