@@ -43,6 +43,7 @@ POISON = {
     "large-picture": {"vision_config": {"image_size": 10**6}},
     "other-weights": {"transformers_weights": "other.safetensors"},
     "infinite": {"logit_scale_init_value": float("inf")},
+    "no-float": {"text_config": {"vocab_size": 10**400}},
 }
 
 
