@@ -180,11 +180,26 @@ class DecoderHead(ForeignHead):
         more = self.embedded(own.pieces).expand(len(x), -1, -1)
         places = _behind(positions, following, own.steps)
         found = self._read(torch.cat([x, more], dim=1), there, places, own.order, given)
-        likely = self.out(found[:, last:]).log_softmax(dim=-1)[:, own.at, own.told]
+        likely = self._told(found[:, last:])
         logits = torch.stack([part.mean(dim=1) for part in likely.split(own.lengths, dim=1)], dim=1)
         present = torch.stack([t.mask.any(dim=1) for t in given.values()])
         said = present.all(dim=0) if self.pair else present.any(dim=0)
         return torch.where(said[:, None], logits, 0.0), found[:, last]
+
+    def _told(self, states: Tensor) -> Tensor:
+        """Return the log-likelihood of every piece of every answer `[B, S]`, from states `[B, 1 + A, H]`.
+
+        Some pieces at a time, those told at one place together: many answers of a large vocabulary are gigabytes.
+        """
+        own, each = self.candidates, 8 * len(states) * int(self.language.config.vocab_size)
+        found = []
+        for places in torch.arange(states.shape[1]).split(max(1, VOCABULARY_BYTES // each)):
+            first, count = int(places[0]), len(places)
+            here = ((own.at >= first) & (own.at < first + count)).nonzero()[:, 0]
+            scores = self.out(states[:, first : first + count]).log_softmax(dim=-1)
+            found.append((here, scores[:, own.at[here] - first, own.told[here]]))
+        order = torch.cat([here for here, _ in found]).argsort()
+        return torch.cat([told for _, told in found], dim=1)[:, order]
 
     def _read(self, x: Tensor, there: Tensor, positions: Tensor, order: Tensor, given: Mapping[str, Tokens]) -> Tensor:
         """Return the last states `[B, P + A, H]`; order: which pieces behind the prompt read which, `[A, A]`."""

@@ -26,6 +26,8 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     own, vision = model.model, model.config.vision_config
     if getattr(vision, "image_size", None) is None or vision.model_type == "pixtral":
         raise ModelError(f"the vision tower of {folder.path.name} reads pictures of any shape, which is not read here")
+    if folder.preprocessing.get("do_pad"):
+        raise ModelError(f"preprocessor_config.json of {folder.path.name} pads pictures to a square; not read here")
     tokenizer = read_tokenizer(folder.path)
     prompt = read_prompt(TEMPLATE, tokenizer, asked)
     patches = (int(vision.image_size) // int(vision.patch_size)) ** 2
