@@ -20,8 +20,8 @@ from fusion_core.foreign.prompt import Prompt
 from fusion_core.fusion.head import HeadOutput, TokenSpec
 from fusion_core.types import Tokens
 
-#: Memory of the vocabulary's scores at once, and pieces of an answer that is written freely.
-VOCABULARY_BYTES = 400_000_000
+#: Memory of the vocabulary's scores at once, and of one layer's work; pieces of an answer that is written freely.
+VOCABULARY_BYTES, LAYER_BYTES = 400_000_000, 1_000_000_000
 FREE_PIECES = 24
 
 
@@ -87,6 +87,7 @@ class DecoderHead(ForeignHead):
         # Per layer about 24 tensors of its width are kept for the way back, and three of its inner width.
         inner = 3 * int(config.intermediate_size) // self.width
         self.bytes_per_element = 4 * (24 + inner) * int(config.num_hidden_layers)
+        self.bytes_per_token = 4 * (8 + inner) * self.width
         each = 8 * (1 + len(self.candidates.pieces)) * int(config.vocab_size)
         self.at_once = max(1, min(ROWS, VOCABULARY_BYTES // each))
 
@@ -99,7 +100,9 @@ class DecoderHead(ForeignHead):
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Weigh the answers, a few rows at a time when nobody differentiates."""
         count = len(next(iter(projected.values())).mask)
-        parts = torch.arange(count).split(count if torch.is_grad_enabled() else self.at_once)
+        tokens = sum(length for _, length in self._segments(projected)) + len(self.candidates.pieces)
+        rows = max(1, min(self.at_once, LAYER_BYTES // (tokens * self.bytes_per_token)))
+        parts = torch.arange(count).split(count if torch.is_grad_enabled() else rows)
         done = [self._weighed({m: t.rows(part) for m, t in projected.items()}) for part in parts]
         logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
         return HeadOutput(logits, {}, fused)

@@ -111,6 +111,19 @@ def test_a_piece_across_the_end_of_a_text_does_not_say_what_follows_twice():
     assert [tokenizer.id_to_token(n) for n in encoder._pieces("a.\nb")[0]] == ["a", ".Ċ", "b"]
 
 
+def test_rows_of_many_tokens_go_through_a_decoder_one_at_a_time(opened, records, monkeypatch):
+    model = opened("llava")
+    head, tokens = model.head("llava"), model.encode(model.prepare(records("llava")[:4]))
+    run, batches = head._weighed, []
+    monkeypatch.setattr(head, "_weighed", lambda given: batches.append(len(given["text"].mask)) or run(given))
+    with torch.no_grad():
+        whole = model.fuse(tokens, "llava")
+        monkeypatch.setattr(decoder, "LAYER_BYTES", 1)
+        found = model.fuse(tokens, "llava")
+    assert batches == [4, 1, 1, 1, 1]
+    assert torch.allclose(found, whole, atol=1e-5)
+
+
 def test_answers_weighed_a_few_places_at_a_time_are_the_same(opened, records, monkeypatch):
     model, some = opened("llava"), records("llava")[:2]
     whole = torch.stack([answered(model, record) for record in some])
