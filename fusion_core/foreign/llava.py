@@ -18,7 +18,7 @@ from fusion_core.foreign.pieces import prompted_pieces
 from fusion_core.foreign.prompt import Template, read_prompt, stop_pieces
 
 #: As LLaVA 1.5 was trained: the picture first, on a line of its own.
-TEMPLATE = Template("image", before="USER: ", between="\n", after=" ASSISTANT:", answer=" ")
+TEMPLATE = Template("image", before="USER: ", between="\n", after=" ASSISTANT:", answer=" ", mark="<image>")
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:

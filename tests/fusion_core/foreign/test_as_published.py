@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+from fusion_core.asked import Asked
 from fusion_core.encoders import EncoderSource
 from fusion_core.errors import ModelError
 from fusion_core.foreign import decoder, load_foreign
+from fusion_core.foreign.llava import TEMPLATE
 from fusion_core.foreign.pieces import PieceEncoder
+from fusion_core.foreign.prompt import read_prompt
 from fusion_core.foreign.weights import stored_elements
 from fusion_core.reading.clips import Clip
 from fusion_core.reading.pictures import Picture
@@ -139,3 +142,37 @@ def test_a_header_without_shapes_is_no_safetensors_file(tmp_path, entry):
     file.write_bytes(len(text).to_bytes(8, "little") + text + b"\0" * 4)
     with pytest.raises(ModelError, match="not a whole safetensors file"):
         stored_elements([file])
+
+
+def sentencepiece(everywhere):
+    """A tokenizer as Llama's: a blank of its own before every stretch of text, or before the first one only."""
+    bytes_ = [f"<0x{n:02X}>" for n in range(256)]
+    letters = [*map(chr, range(33, 127)), "▁", "re", "red", "▁red", "▁A"]
+    vocabulary = {piece: n for n, piece in enumerate(["<unk>", "<s>", "</s>", *bytes_, *letters])}
+    merges = [("r", "e"), ("re", "d"), ("▁", "red"), ("▁", "A")]
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>", byte_fallback=True))
+    if everywhere:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    else:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>", "<image>"])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return tokenizer
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+@pytest.mark.parametrize("text", ["red A", " red", "red ", "a.\nred"])
+def test_llava_is_cut_into_the_pieces_of_the_whole_text(everywhere, text):
+    tokenizer = sentencepiece(everywhere)
+    prompt = read_prompt(TEMPLATE, tokenizer, Asked(labels=("red", "a red"), prompt="Which?"))
+    table = torch.nn.Embedding(tokenizer.get_vocab_size(), 4)
+    around = (prompt.lead, prompt.trail)
+    ids, _, _ = PieceEncoder(EncoderSource("directory", "x"), tokenizer, table, 99, 0, around, prompt.space)._pieces(
+        text
+    )
+    own = {"text": tuple(ids), "image": (tokenizer.token_to_id("<image>"),)}
+    found = [piece for part in prompt.parts for piece in own.get(part.name, part.pieces)]
+    whole = f"USER: <image>\n{text}\nWhich? ASSISTANT:"
+    assert found == tokenizer.encode(whole).ids
+    for label, answer in zip(("red", "a red"), prompt.answers, strict=True):
+        assert [*found, *answer] == tokenizer.encode(f"{whole} {label}").ids
