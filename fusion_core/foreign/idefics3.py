@@ -12,4 +12,7 @@ from fusion_core.foreign.tiled import build_tiled
 
 CLASSES = {"labels": "Idefics3ForConditionalGeneration", "match": "Idefics3ForConditionalGeneration"}
 
-family("idefics3")(Family(CLASSES, "decoder", build_tiled))
+#: Its class would make any model that is named there.
+PARTS = {"text_config": ("llama",)}
+
+family("idefics3")(Family(CLASSES, "decoder", build_tiled, parts=PARTS))

@@ -53,4 +53,10 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
 
 CLASSES = {"labels": "LlavaForConditionalGeneration", "match": "LlavaForConditionalGeneration"}
 
-family("llava")(Family(CLASSES, "decoder", build))
+#: Its class would make any model that is named there.
+PARTS = {
+    "text_config": ("llama", "mistral", "qwen2", "gemma", "phi", "phi3"),
+    "vision_config": ("clip_vision_model", "siglip_vision_model", "pixtral"),
+}
+
+family("llava")(Family(CLASSES, "decoder", build, parts=PARTS))
