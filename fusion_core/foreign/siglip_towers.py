@@ -79,6 +79,9 @@ class SiglipText(nn.Module):
         self.depth = int(self.text.head.in_features)
         self.before, self.after = pieces.embed(pieces.before), pieces.embed(pieces.after)
         self.pad = pieces.embed([pieces.pad])[0]
+        # The last position is one of its own: where a tokenizer closes no text, it is padding.
+        pieces.limit = min(pieces.limit, length - len(self.before) - 1)
+        pieces.preprocessing = {"pieces": pieces.limit}
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Return `[B, E]` of `tokens [B, P, D]`; pieces that are masked out leave the sequence."""

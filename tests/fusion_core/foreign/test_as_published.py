@@ -22,6 +22,8 @@ from fusion_core.foreign.prompt import read_prompt
 from fusion_core.foreign.weights import stored_elements
 from fusion_core.reading.clips import Clip
 from fusion_core.reading.pictures import Picture
+from fusion_core.trace import trace_record
+from fusion_core.types import Record
 from tests.fusion_core.foreign.conftest import LABELS
 from tests.fusion_core.foreign.test_decoders import answered
 
@@ -55,6 +57,17 @@ def test_siglip_reads_text_as_it_was_trained(folders, tmp_path, kind, read):
     ids, axis, _ = encoder._pieces(text)
     assert ids == plain.encode(read, add_special_tokens=False).ids[: encoder.limit]
     assert axis.labels[1] == "Photo"
+
+
+def test_text_that_nothing_closes_leaves_the_last_position_to_padding(folders, records, tmp_path):
+    folder = shutil.copytree(folders("siglip"), tmp_path / "siglip")
+    written = json.loads((folder / "tokenizer.json").read_text()) | {"post_processor": None}
+    (folder / "tokenizer.json").write_text(json.dumps(written))
+    model = load_foreign(folder, LABELS, lambda: records("siglip"))
+    (trace,) = trace_record(model, Record("x", text="red " * 30), ("siglip",))
+    assert len(trace.axes["text"].labels) == 11
+    lengths = {a.key: a.weights.shape[-1] for a in trace.attention if a.site == "text tower"}
+    assert lengths == {"text": 11, "text_end": 1}
 
 
 def test_llava_that_pads_pictures_to_a_square_is_refused(folders, tmp_path):
