@@ -144,8 +144,12 @@ def test_answers_weighed_a_few_places_at_a_time_are_the_same(opened, records, mo
     model, some = opened("llava"), records("llava")[:2]
     whole = torch.stack([answered(model, record) for record in some])
     monkeypatch.setattr(decoder, "VOCABULARY_BYTES", 1)
+    places = []
+    hook = model.head("llava").out.register_forward_hook(lambda _, given, scores: places.append(scores.shape[:2]))
     found = torch.stack([answered(model, record) for record in some])
+    hook.remove()
     assert torch.allclose(found, whole, atol=1e-6)
+    assert set(places) == {(1, 1)}
 
 
 @pytest.mark.parametrize("entry", [{"dtype": "F32"}, {"dtype": "F32", "shape": 5}, {"dtype": "F32", "shape": ["2"]}])
