@@ -11,9 +11,7 @@ from tokenizers import Tokenizer
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
 from dashboard.views.maps import unit_of
-from fusion_core import attention
 from fusion_core.asked import Asked
-from fusion_core.doctor import capabilities
 from fusion_core.encoders.stack import decode
 from fusion_core.errors import CallError
 from fusion_core.foreign import load_foreign
@@ -129,14 +127,3 @@ def test_the_map_on_the_whole_is_the_row_where_the_answer_begins(opened, records
     rows = [a for a in trace.attention if a.summary and a.layer == 1]
     assert sum(a.weights.sum(axis=-1) for a in rows) == pytest.approx(1.0, abs=1e-5)
     assert unit_of(trace.axes["text"]) == "word piece"
-
-
-def test_attention_beyond_what_a_tape_holds_fails_the_record_and_not_the_process(opened, records, monkeypatch):
-    model, record = opened("llava"), records("llava")[0]
-    monkeypatch.setattr(attention, "MOST_BYTES", 10_000)
-    (failed,) = trace_record(model, record, ("llava",))
-    assert failed.code == "resource_exhausted"
-    assert "a shorter text or a smaller image or clip" in failed.message
-    assert torch.isfinite(answered(model, record)).all()  # an answer alone keeps no attention
-    (line,) = (line for line in capabilities(model) if line["name"] == "attention: llava")
-    assert not line["supported"]
