@@ -17,6 +17,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from fusion_core.errors import RecordError
+
+#: Attention that one tape holds at most, in bytes: a long text in a deep decoder would be tens of gigabytes.
+MOST_BYTES = 8_000_000_000
+
 Kind = Literal["attention", "gate"]
 Segments = tuple[tuple[str, int], ...]  # names and lengths of the parts of a token axis, in order
 Edit = Callable[["Probe", Tensor, Tensor], Tensor]
@@ -50,19 +55,38 @@ class Captured:
 
 @dataclass
 class Tape:
-    """What the probes wrote while it was open, in order; `edit` may replace weights on their way."""
+    """What the probes wrote while it was open, in order; `edit` may replace weights on their way.
+
+    keeps: whether what passed is kept; where only the edit matters, it is not. held: bytes of weights kept.
+    """
 
     edit: Edit | None = None
     captured: list[Captured] = field(default_factory=list)
+    keeps: bool = True
+    held: int = 0
+
+    def write(self, captured: Captured) -> None:
+        """Keep what passed a probe; raises RecordError (`resource_exhausted`) beyond what a tape holds."""
+        if not self.keeps:
+            return
+        self.held += captured.weights.numel() * captured.weights.element_size()
+        if self.held > MOST_BYTES:
+            tokens, layer = captured.weights.shape[-1], captured.layer + 1
+            raise RecordError(
+                f"the attention of this record, of {tokens:,} tokens, is over {MOST_BYTES / 1e9:.0f} GB at layer "
+                f"{layer}: a shorter text or a smaller image or clip has fewer tokens; a sweep keeps no attention",
+                "resource_exhausted",
+            )
+        self.captured.append(captured)
 
 
 _open_tape: ContextVar[Tape | None] = ContextVar("open_tape", default=None)
 
 
 @contextmanager
-def capture(edit: Edit | None = None) -> Iterator[Tape]:
+def capture(edit: Edit | None = None, keeps: bool = True) -> Iterator[Tape]:
     """Open a tape for the current context; `edit(probe, weights, allowed)` returns the weights to go on with."""
-    tape = Tape(edit)
+    tape = Tape(edit, keeps=keeps)
     token = _open_tape.set(tape)
     try:
         yield tape
@@ -101,7 +125,7 @@ class Probe(nn.Module):
             return weights
         if tape.edit is not None:
             weights = tape.edit(self, weights, allowed if within is None else allowed & within)
-        tape.captured.append(Captured(self.site, self.layer, self.kind, weights, query, key, allowed, gated))
+        tape.write(Captured(self.site, self.layer, self.kind, weights, query, key, allowed, gated))
         return weights
 
 

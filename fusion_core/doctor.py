@@ -10,7 +10,7 @@ import torch
 
 from fusion_core.attention import capture
 from fusion_core.encoders import DEFAULT_SOURCES, EncoderRoots, load_encoder
-from fusion_core.errors import CallError, FusionError
+from fusion_core.errors import CallError, FusionError, RecordError
 from fusion_core.foreign import family
 from fusion_core.foreign.donors import pass_seconds
 from fusion_core.foreign.head import ForeignHead
@@ -171,8 +171,11 @@ def _absence_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
 
 
 def _attention_line(model: FusedModel, name: str, one: dict[str, Tokens]) -> Line:
-    with torch.no_grad(), capture() as tape:
-        model.fuse(one, name)
+    try:
+        with torch.no_grad(), capture() as tape:
+            model.fuse(one, name)
+    except RecordError as error:
+        return _line(f"attention: {name}", False, str(error))
     heard = Counter(captured.site for captured in tape.captured if captured.kind == "attention")
     layers = ", ".join(f"{say(site)} {count}" for site, count in heard.items())
     reason = "this strategy fuses without attention; its ledger and attributions remain"

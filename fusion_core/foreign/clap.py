@@ -33,6 +33,7 @@ class ClapAudio(nn.Module):
         self.depth = int(self.audio.audio_encoder.num_features)
         self.bands, self.window = slices.bands, slices.window
         self.repeats = slices.extractor.padding in ("repeat", "repeatpad")
+        self.cut = int(slices.extractor.padding == "repeat")
         self.channels = 4 if model.config.audio_config.enable_fusion else 1
 
     def forward(self, tokens: Tokens) -> Tensor:
@@ -62,7 +63,7 @@ class ClapAudio(nn.Module):
         for count in counts.unique().tolist():
             rows = (counts == count).nonzero()[:, 0]
             mel = values[rows, :count].unflatten(2, (self.bands, SLICE)).transpose(2, 3).flatten(1, 2)
-            filled = mel.repeat(1, self._times(count), 1)
+            filled = mel.repeat(1, self._times(count), 1)[:, : self.window]
             short = self.window - filled.shape[1]
             if short == 1:  # a whole window ends with a frame that belongs to no slice
                 filled, short = torch.cat([filled, filled[:, -1:]], dim=1), 0
@@ -71,7 +72,8 @@ class ClapAudio(nn.Module):
             yield rows, count, self.audio(input_features=filled, is_longer=longer)
 
     def _times(self, count: int) -> int:
-        return max(1, self.window // (count * SLICE)) if self.repeats else 1
+        # "repeatpad" repeats as often as there is room, "repeat" once more, and what is over is cut.
+        return max(1, self.window // (count * SLICE) + self.cut) if self.repeats else 1
 
     def _cover(self, count: int, columns: int) -> Tensor:
         """Return how much of each slice lies in each column, `[count, columns]`; rows sum to 1."""

@@ -20,8 +20,8 @@ from fusion_core.foreign.prompt import Prompt
 from fusion_core.fusion.head import HeadOutput, TokenSpec
 from fusion_core.types import Tokens
 
-#: Memory of the vocabulary's scores at once, and pieces of an answer that is written freely.
-VOCABULARY_BYTES = 400_000_000
+#: Memory of the vocabulary's scores at once, and of one layer's work; pieces of an answer that is written freely.
+VOCABULARY_BYTES, LAYER_BYTES = 400_000_000, 1_000_000_000
 FREE_PIECES = 24
 
 
@@ -87,6 +87,7 @@ class DecoderHead(ForeignHead):
         # Per layer about 24 tensors of its width are kept for the way back, and three of its inner width.
         inner = 3 * int(config.intermediate_size) // self.width
         self.bytes_per_element = 4 * (24 + inner) * int(config.num_hidden_layers)
+        self.bytes_per_token = 4 * (8 + inner) * self.width
         each = 8 * (1 + len(self.candidates.pieces)) * int(config.vocab_size)
         self.at_once = max(1, min(ROWS, VOCABULARY_BYTES // each))
 
@@ -99,7 +100,9 @@ class DecoderHead(ForeignHead):
     def combine(self, projected: Mapping[str, Tokens]) -> HeadOutput:
         """Weigh the answers, a few rows at a time when nobody differentiates."""
         count = len(next(iter(projected.values())).mask)
-        parts = torch.arange(count).split(count if torch.is_grad_enabled() else self.at_once)
+        tokens = sum(length for _, length in self._segments(projected)) + len(self.candidates.pieces)
+        rows = max(1, min(self.at_once, LAYER_BYTES // (tokens * self.bytes_per_token)))
+        parts = torch.arange(count).split(count if torch.is_grad_enabled() else rows)
         done = [self._weighed({m: t.rows(part) for m, t in projected.items()}) for part in parts]
         logits, fused = (torch.cat(found) for found in zip(*done, strict=True))
         return HeadOutput(logits, {}, fused)
@@ -180,11 +183,26 @@ class DecoderHead(ForeignHead):
         more = self.embedded(own.pieces).expand(len(x), -1, -1)
         places = _behind(positions, following, own.steps)
         found = self._read(torch.cat([x, more], dim=1), there, places, own.order, given)
-        likely = self.out(found[:, last:]).log_softmax(dim=-1)[:, own.at, own.told]
+        likely = self._told(found[:, last:])
         logits = torch.stack([part.mean(dim=1) for part in likely.split(own.lengths, dim=1)], dim=1)
         present = torch.stack([t.mask.any(dim=1) for t in given.values()])
         said = present.all(dim=0) if self.pair else present.any(dim=0)
         return torch.where(said[:, None], logits, 0.0), found[:, last]
+
+    def _told(self, states: Tensor) -> Tensor:
+        """Return the log-likelihood of every piece of every answer `[B, S]`, from states `[B, 1 + A, H]`.
+
+        Some pieces at a time, those told at one place together: many answers of a large vocabulary are gigabytes.
+        """
+        own, each = self.candidates, 8 * len(states) * int(self.language.config.vocab_size)
+        found = []
+        for places in torch.arange(states.shape[1]).split(max(1, VOCABULARY_BYTES // each)):
+            first, count = int(places[0]), len(places)
+            here = ((own.at >= first) & (own.at < first + count)).nonzero()[:, 0]
+            scores = self.out(states[:, first : first + count]).log_softmax(dim=-1)
+            found.append((here, scores[:, own.at[here] - first, own.told[here]]))
+        order = torch.cat([here for here, _ in found]).argsort()
+        return torch.cat([told for _, told in found], dim=1)[:, order]
 
     def _read(self, x: Tensor, there: Tensor, positions: Tensor, order: Tensor, given: Mapping[str, Tokens]) -> Tensor:
         """Return the last states `[B, P + A, H]`; order: which pieces behind the prompt read which, `[A, A]`."""

@@ -30,6 +30,7 @@ class Family:
     class_names: the Transformers class that answers each task, `labels` or `match`. fusion: how it fuses, in a word.
     settings: entries of its config that are set whatever the directory says. unused: parts of names of weights that
     no answer reads, so that a directory may lack them; any other that is missing would be random, and is refused.
+    parts: the `model_type` that a part of its config may have, where its class would make whatever is named there.
     """
 
     class_names: Mapping[str, str]
@@ -37,9 +38,18 @@ class Family:
     build: Callable[[Any, Folder, Asked], Parts]
     settings: Mapping[str, Any] = field(default_factory=dict)
     unused: tuple[str, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def load(self, folder: Folder, task: str, place: Place) -> Any:
-        """Return the model of a folder that answers a task, frozen, at a place."""
+        """Return the model of a folder that answers a task, frozen, at a place; raises ModelError for another part."""
+        for part, known in self.parts.items():
+            given = folder.config.get(part)
+            kind = given.get("model_type", known[0]) if isinstance(given, dict) else known[0]
+            if kind not in known:
+                raise ModelError(
+                    f"{part} of {folder.path.name} has model_type {str(kind)[:80]!r}; read there: {', '.join(known)}",
+                    "model_refused",
+                )
         return folder.load(self.class_name(folder, task), place, self.settings, self.unused)
 
     def class_name(self, folder: Folder, task: str) -> str:

@@ -98,9 +98,12 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     table: nn.Embedding = model.flava.text_model.embeddings.word_embeddings
     limit, pad = int(text.max_position_embeddings), int(text.pad_token_id or 0)
     pieces = room_for(folder.source, tokenizer, table, limit, pad, asked.labels)
+    settings = folder.preprocessing
+    if isinstance(settings.get("size"), int):  # as published: both sides, and nothing is cropped of a picture
+        settings = {**settings, "size": {"height": settings["size"], "width": settings["size"]}}
     patches = PatchEncoder(
         folder.source,
-        folder.preprocessing,
+        settings,
         *(int(high), int(tall), int(model.config.image_config.hidden_size)),
         own,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +163,10 @@ def _bounded(path: Path, config: dict[str, Any]) -> None:
             if isinstance(number, bool) or not isinstance(number, (int, float)):
                 continue
             most = MAX_LAYERS if "layers" in key or key == "depths" else MAX_SIDE if "image_size" in key else MAX_NUMBER
-            if not math.isfinite(number) or abs(number) > most:
-                raise ModelError(f"config.json of {path.name} has {key} {number}; at most {most:,}", "model_refused")
+            # Compared, not asked whether it is finite: a whole number of hundreds of digits is no float.
+            if not abs(number) <= most:
+                said = str(number)[:40]
+                raise ModelError(f"config.json of {path.name} has {key} {said}; at most {most:,}", "model_refused")
 
 
 def _fits(path: Path, files: Sequence[Path], model_class: Any, config: dict[str, Any]) -> None:

@@ -136,7 +136,7 @@ def late_parts(
     if asked.labels:
         with torch.no_grad():
             inputs, _ = text.prepare(asked.labels)  # type: ignore[attr-defined]
-            label = towers["text"].eval()(text.encode(inputs))  # type: ignore[attr-defined]
+            label = in_parts(towers["text"].eval(), text.encode(inputs))  # type: ignore[attr-defined]
             label = label / label.norm(dim=-1, keepdim=True)
     specs = {m: encoder.spec for m, encoder in encoders.items()}  # type: ignore[attr-defined]
     return Parts(encoders, LateHead(specs, towers, scale, bias, label))  # type: ignore[arg-type]

@@ -18,14 +18,14 @@ from fusion_core.foreign.pieces import prompted_pieces
 from fusion_core.foreign.prompt import Template, read_prompt, stop_pieces
 
 #: As LLaVA 1.5 was trained: the picture first, on a line of its own.
-TEMPLATE = Template("image", before="USER: ", between="\n", after=" ASSISTANT:", answer=" ")
+TEMPLATE = Template("image", before="USER: ", between="\n", after=" ASSISTANT:", answer=" ", mark="<image>")
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     """Put a LLaVA together; raises ModelError for a vision tower that does not give one token per patch."""
     own, vision = model.model, model.config.vision_config
-    if getattr(vision, "image_size", None) is None or vision.model_type == "pixtral":
-        raise ModelError(f"the vision tower of {folder.path.name} reads pictures of any shape, which is not read here")
+    if folder.preprocessing.get("do_pad"):
+        raise ModelError(f"preprocessor_config.json of {folder.path.name} pads pictures to a square; not read here")
     tokenizer = read_tokenizer(folder.path)
     prompt = read_prompt(TEMPLATE, tokenizer, asked)
     patches = (int(vision.image_size) // int(vision.patch_size)) ** 2
@@ -51,4 +51,10 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
 
 CLASSES = {"labels": "LlavaForConditionalGeneration", "match": "LlavaForConditionalGeneration"}
 
-family("llava")(Family(CLASSES, "decoder", build))
+#: Its class would make any model that is named there. (Pixtral's tower reads pictures of any shape: it is not read.)
+PARTS = {
+    "text_config": ("llama", "mistral", "qwen2", "gemma", "phi", "phi3"),
+    "vision_config": ("clip_vision_model", "siglip_vision_model"),
+}
+
+family("llava")(Family(CLASSES, "decoder", build, parts=PARTS))

@@ -26,6 +26,9 @@ class Normalising:
     @classmethod
     def read(cls, settings: Mapping[str, Any], name: str) -> Normalising:
         """Read a `preprocessor_config.json`; raises ModelError, with the folder's name, when it cannot be read."""
+        if settings.get("do_resize") is False:
+            raise ModelError(f"preprocessor_config.json of {name} leaves pictures their size, which is not read here")
+        settings = {**settings, **_left_out(settings)}
         try:
             found = cls(
                 np.array([float(v) for v in settings.get("image_mean", (0.5,) * 3)], np.float32),
@@ -48,3 +51,10 @@ class Normalising:
     def said(self) -> dict[str, list[float]]:
         """Return mean and scale as they are written down."""
         return {"mean": self.mean.tolist(), "scale": self.scale.tolist()}
+
+
+def _left_out(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return entries that change nothing for the steps a folder leaves out."""
+    unscaled = {"rescale_factor": 1.0} if settings.get("do_rescale") is False else {}
+    unshifted = {"image_mean": (0.0,) * 3, "image_std": (1.0,) * 3} if settings.get("do_normalize") is False else {}
+    return {**unscaled, **unshifted}

@@ -95,4 +95,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
 
 CLASSES = {"labels": "PaliGemmaForConditionalGeneration", "match": "PaliGemmaForConditionalGeneration"}
 
-family("paligemma")(Family(CLASSES, "decoder", build))
+#: Its class would make any model that is named there.
+PARTS = {"text_config": ("gemma", "gemma2"), "vision_config": ("siglip_vision_model",)}
+
+family("paligemma")(Family(CLASSES, "decoder", build, parts=PARTS))

@@ -100,6 +100,10 @@ class PieceEncoder:
         shown = text[:MAX_CHARACTERS]
         found = self.tokenizer.encode(lead + space + shown + trail, add_special_tokens=False)
         before = len(lead) + len(space)
+        end_of_text = before + len(shown)
+        if any(start < end_of_text < end for start, end in found.offsets):
+            # A piece across the end ("." and a new line) has what the prompt says once more: cut without what follows.
+            found = self.tokenizer.encode(lead + space + shown, add_special_tokens=False)
         spans = [(start - before, end - before) for start, end in found.offsets]
         # A piece of white space alone, or of no letter at all, is read like any other: it stays.
         first = -len(space) if space or not lead else 1

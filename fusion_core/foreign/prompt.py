@@ -27,6 +27,8 @@ class Template:
     record's text and the operator's prompt. answer: what stands between `after` and the first letter of an answer.
     space: what stands before the record's text and is cut into pieces with it: it goes where the text does.
     framed: whether the pieces a tokenizer puts before every text of its own accord stand first here too.
+    mark: the piece that holds the media's place in the family's own text. Some tokenizers begin every stretch of text
+    with a blank of their own, others the first one only: what follows the mark is cut as it is behind it.
     """
 
     media: str
@@ -39,6 +41,7 @@ class Template:
     answer: str = ""
     space: str = ""
     framed: bool = True
+    mark: str = ""
 
     def trail(self, prompt: str) -> str:
         """Return what stands behind the record's text: the operator's prompt, if there is one, and `after`."""
@@ -88,10 +91,12 @@ class Prompt:
 
 def read_prompt(template: Template, tokenizer: Tokenizer, asked: Asked) -> Prompt:
     """Cut a template into pieces; raises CallError for a label that is no answer or a long one."""
-    lead, trail = template.between, template.trail(asked.prompt or (MATCH_PROMPT if asked.task else ""))
+    mark = template.mark if tokenizer.token_to_id(template.mark) is not None else ""
+    lead, trail = mark + template.between, template.trail(asked.prompt or (MATCH_PROMPT if asked.task else ""))
     start = (_framing(tokenizer) if template.framed else ()) + _ids(tokenizer, template.before)
     found = tokenizer.encode(f"{lead}{template.space}a{trail}", add_special_tokens=False)
     between = tuple(i for i, (_, end) in zip(found.ids, found.offsets, strict=True) if end <= len(lead))
+    between = between[1:] if mark else between
     after = tuple(i for i, (at, _) in zip(found.ids, found.offsets, strict=True) if at > len(lead + template.space))
     fixed = [
         Part("prompt_start", start),

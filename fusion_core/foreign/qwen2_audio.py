@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import Qwen2AudioEncoder
-
 from fusion_core.asked import Asked
 from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import ModelError
@@ -30,10 +28,8 @@ TEMPLATE = Template(
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:
-    """Put a Qwen2-Audio together; raises ModelError for another tower, or layers that read a window of the text."""
+    """Put a Qwen2-Audio together; raises ModelError for layers that read a window of the text."""
     own, name = model.model, folder.path.name
-    if not isinstance(own.audio_tower, Qwen2AudioEncoder):
-        raise ModelError(f"the audio tower of {name} is a {type(own.audio_tower).__name__}; Qwen2AudioEncoder is read")
     layers = set(getattr(own.language_model.config, "layer_types", None) or ())
     if layers - {"full_attention"}:
         found = ", ".join(sorted(layers))
@@ -56,4 +52,7 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
 
 CLASSES = {"labels": "Qwen2AudioForConditionalGeneration", "match": "Qwen2AudioForConditionalGeneration"}
 
-family("qwen2_audio")(Family(CLASSES, "decoder", build))
+#: Its class would make any model that is named there.
+PARTS = {"text_config": ("qwen2",), "audio_config": ("qwen2_audio_encoder",)}
+
+family("qwen2_audio")(Family(CLASSES, "decoder", build, parts=PARTS))

@@ -11,13 +11,13 @@ from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.late import late_parts
 from fusion_core.foreign.pictures import PatchEncoder
 from fusion_core.foreign.pieces import PieceEncoder
-from fusion_core.foreign.siglip_towers import SiglipPicture, SiglipText, padding_piece
+from fusion_core.foreign.siglip_towers import SiglipPicture, SiglipText, as_trained, padding_piece
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     """Put a SigLIP together."""
     vision, text = model.config.vision_config, model.config.text_config
-    tokenizer = read_tokenizer(folder.path)
+    tokenizer = as_trained(folder, read_tokenizer(folder.path))
     pad = padding_piece(folder, tokenizer, int(text.pad_token_id if text.pad_token_id is not None else 0))
     length = int(text.max_position_embeddings)
     pieces = PieceEncoder(folder.source, tokenizer, model.text_model.embeddings.token_embedding, length, pad)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer, normalizers
 from torch import Tensor
 
 from fusion_core.asked import Asked
@@ -23,7 +22,7 @@ from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.late import late_parts
 from fusion_core.foreign.pieces import PieceEncoder
 from fusion_core.foreign.shapes import ShapeEncoder
-from fusion_core.foreign.siglip_towers import SiglipPicture, SiglipText, padding_piece
+from fusion_core.foreign.siglip_towers import SiglipPicture, SiglipText, lowered, padding_piece
 
 POSITIONS = 64  # the family's processor pads and cuts text to this many
 MOST_PATCHES = 4_096
@@ -65,13 +64,6 @@ class PatchBudget:
     def _counts(self, height: int, width: int, scale: float) -> tuple[int, int]:
         rows, columns = (max(1, math.ceil(side * scale / self.patch)) for side in (height, width))
         return rows, columns
-
-
-def lowered(tokenizer: Tokenizer) -> Tokenizer:
-    """Make a tokenizer read text in lower case, before whatever it does to text itself."""
-    own = tokenizer.normalizer
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *([] if own is None else [own])])
-    return tokenizer
 
 
 def build(model: Any, folder: Folder, asked: Asked) -> Parts:

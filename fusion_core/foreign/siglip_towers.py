@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import string
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, normalizers
 from torch import Tensor, nn
 
 from fusion_core.foreign.folder import Folder
@@ -76,6 +79,9 @@ class SiglipText(nn.Module):
         self.depth = int(self.text.head.in_features)
         self.before, self.after = pieces.embed(pieces.before), pieces.embed(pieces.after)
         self.pad = pieces.embed([pieces.pad])[0]
+        # The last position is one of its own: where a tokenizer closes no text, it is padding.
+        pieces.limit = min(pieces.limit, length - len(self.before) - 1)
+        pieces.preprocessing = {"pieces": pieces.limit}
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Return `[B, E]` of `tokens [B, P, D]`; pieces that are masked out leave the sequence."""
@@ -96,6 +102,33 @@ class SiglipText(nn.Module):
         with hearing("text tower", axis, axis, torch.ones(len(x), 1, 1, self.length, dtype=torch.bool)):
             x = self.text.encoder(inputs_embeds=x, attention_mask=None, is_causal=False).last_hidden_state
         return self.text.final_layer_norm(x)
+
+
+def lowered(tokenizer: Tokenizer) -> Tokenizer:
+    """Make a tokenizer read text in lower case, before whatever it does to text itself."""
+    return _normalised(tokenizer, [normalizers.Lowercase()])
+
+
+def as_trained(folder: Folder, tokenizer: Tokenizer) -> Tokenizer:
+    """Make a tokenizer read text as the models were trained, which a `tokenizer.json` need not do by itself.
+
+    SigLIP: in lower case, without ASCII punctuation, white space as single blanks. SigLIP2, whose tokenizer is Gemma's:
+    in lower case. Any other, by the name in `tokenizer_config.json`, is left as it is.
+    """
+    kind = str(folder.settings("tokenizer_config.json").get("tokenizer_class", ""))
+    if kind.startswith(("Gemma", "Siglip2")):
+        return lowered(tokenizer)
+    if not kind.startswith("Siglip"):
+        return tokenizer
+    marks = normalizers.Replace(Regex(f"[{re.escape(string.punctuation)}]"), "")
+    blanks = normalizers.Replace(Regex(r"\s+"), " ")
+    return _normalised(tokenizer, [normalizers.Lowercase(), marks, blanks, normalizers.Strip()])
+
+
+def _normalised(tokenizer: Tokenizer, first: Sequence[normalizers.Normalizer]) -> Tokenizer:
+    own = tokenizer.normalizer
+    tokenizer.normalizer = normalizers.Sequence([*first, *([] if own is None else [own])])
+    return tokenizer
 
 
 def padding_piece(folder: Folder, tokenizer: Tokenizer, otherwise: int) -> int:

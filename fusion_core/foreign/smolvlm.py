@@ -1,29 +1,18 @@
 """SmolVLM (Marafioti 2025): tiles of a picture, their patches merged, among the pieces of a small Llama-like decoder.
 
-A record has one picture; several pictures and video are not read. Without a picture its marks go too; the space that
-the chat template puts before a text without a picture is left out, so that a text is the same with and without.
+SmolVLM2 has this name; the first SmolVLMs are published under that of Idefics3, and are read there. A record has one
+picture; several pictures and video are not read. Without a picture its marks go too; the space that the chat template
+puts before a text without a picture is left out, so that a text is the same with and without.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from fusion_core.asked import Asked
-from fusion_core.foreign.family import Family, Parts, family
-from fusion_core.foreign.folder import Folder
-from fusion_core.foreign.prompt import Template
-from fusion_core.foreign.tiled import AROUND, END, build_tiled
-
-TEMPLATE = Template(
-    "image", before="<|im_start|>User:", closing=AROUND, after=f"{END}\nAssistant:", answer=" ", framed=False
-)
-
-
-def build(model: Any, folder: Folder, asked: Asked) -> Parts:
-    """Put a SmolVLM together."""
-    return build_tiled(model, folder, asked, TEMPLATE)
-
+from fusion_core.foreign.family import Family, family
+from fusion_core.foreign.tiled import build_tiled
 
 CLASSES = {"labels": "SmolVLMForConditionalGeneration", "match": "SmolVLMForConditionalGeneration"}
 
-family("smolvlm")(Family(CLASSES, "decoder", build))
+#: Its class would make any model that is named there.
+PARTS = {"text_config": ("llama",)}
+
+family("smolvlm")(Family(CLASSES, "decoder", build_tiled, parts=PARTS))

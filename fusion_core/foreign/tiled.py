@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +24,10 @@ from fusion_core.foreign.tiles import TileEncoder, Tiling
 from fusion_core.types import Tokens
 
 AROUND, WHOLE, END = "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"
+#: What a conversation begins with: Idefics3's piece, SmolVLM's. The first SmolVLMs are published as Idefics3, so it is
+#: the tokenizer that says which.
+STARTS = ("<|begin_of_text|>", "<|im_start|>")
+TEMPLATE = Template("image", before="User:", closing=AROUND, after=f"{END}\nAssistant:", answer=" ", framed=False)
 #: Stages of one tile in the sequence: marks before it, its cells, marks behind it.
 STAGES = 3
 
@@ -143,7 +147,15 @@ def _places(image: Tokens) -> tuple[Tensor, Tensor]:
     return there[..., 0], there[..., 1].amax(dim=1) * there[..., 2].amax(dim=1)
 
 
-def build_tiled(model: Any, folder: Folder, asked: Asked, template: Template) -> Parts:
+def _started(tokenizer: Tokenizer, name: str) -> Template:
+    """Return the template with what this tokenizer begins a conversation with; raises ModelError where it has none."""
+    known = [start for start in STARTS if tokenizer.token_to_id(start) is not None]
+    if not known:
+        raise ModelError(f"tokenizer.json of {name} has no {' and no '.join(STARTS)}, which stands before its text")
+    return replace(TEMPLATE, before=known[0] + TEMPLATE.before)
+
+
+def build_tiled(model: Any, folder: Folder, asked: Asked) -> Parts:
     """Put a model of tiles together; raises ModelError for a folder whose tokenizer or tiles do not fit it."""
     own, vision = model.model, model.config.vision_config
     settings = folder.preprocessing
@@ -152,7 +164,7 @@ def build_tiled(model: Any, folder: Folder, asked: Asked, template: Template) ->
         if tokenizer.token_to_id(mark) is None:
             raise ModelError(f"tokenizer.json of {folder.path.name} has no {mark}, which stands around its pictures")
     tiling = Tiling.read(settings, folder.path.name, int(vision.patch_size), int(model.config.scale_factor))
-    prompt = read_prompt(template, tokenizer, asked)
+    prompt = read_prompt(_started(tokenizer, folder.path.name), tokenizer, asked)
 
     def embed(tiles: Tensor) -> Tensor:
         found: Tensor = own.connector(own.vision_model(tiles).last_hidden_state)

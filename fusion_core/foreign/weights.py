@@ -79,6 +79,10 @@ def stored_elements(files: Sequence[Path]) -> int:
     return total
 
 
+def _shaped(shape: Any) -> bool:
+    return isinstance(shape, list) and all(isinstance(n, int) and n >= 0 for n in shape)
+
+
 def _header(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
@@ -87,8 +91,7 @@ def _header(path: Path) -> dict[str, Any]:
                 raise ValueError("cut")
             found = json.loads(file.read(length))
         if not isinstance(found, dict) or not all(
-            isinstance(e, dict) and all(isinstance(n, int) and n >= 0 for n in e.get("shape", ()))
-            for e in found.values()
+            isinstance(e, dict) and (name == "__metadata__" or _shaped(e.get("shape"))) for name, e in found.items()
         ):
             raise ValueError("no header")
     except (ValueError, RecursionError) as error:

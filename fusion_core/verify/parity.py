@@ -26,7 +26,7 @@ def parity(model: FusedModel, tokens: Mapping[str, Tokens], strategy: str) -> Ch
         return None
     with torch.no_grad():
         own = model.fuse(tokens, strategy)
-        with capture(edit=lambda probe, weights, allowed: weights):
+        with capture(edit=lambda probe, weights, allowed: weights, keeps=False):
             explicit = model.fuse(tokens, strategy)
     off = float((explicit - own).abs().max())
     same = bool((explicit.argmax(dim=1) == own.argmax(dim=1)).all())

@@ -18,7 +18,7 @@ def uniform_replacement(model: FusedModel, tokens: Mapping[str, Tokens], strateg
     """Return by how much centred logits move at most, as a share of `scale` (their range over the background)."""
     with torch.no_grad():
         before = _centred(model.fuse(tokens, strategy))
-        with capture(edit=uniform):
+        with capture(edit=uniform, keeps=False):
             after = _centred(model.fuse(tokens, strategy))
     moved = float((after - before).abs().max())
     share = moved / max(scale, 1e-12)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -13,6 +16,7 @@ from fusion_core.asked import Asked
 from fusion_core.attention import capture
 from fusion_core.errors import ModelError
 from fusion_core.foreign import load_foreign
+from fusion_core.reading.pictures import Picture
 from fusion_core.trace import trace_record
 from fusion_core.verify.parity import parity
 from tests.fusion_core.foreign.conftest import LABELS, MATCH
@@ -53,6 +57,21 @@ def test_a_match_is_the_familys_own_two_logits_no_match_first(opened, folders, r
     log_odds = told[0].loss_info.itm - told[1].loss_info.itm
     logits = told[0].itm_logits[0]
     assert torch.allclose(logits[1] - logits[0], log_odds, atol=1e-5)
+
+
+def test_a_size_that_is_one_number_squeezes_a_picture_as_the_family_does(tmp_path, records):
+    folder = flava(tmp_path / "published")
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"size": 32, "crop_size": 32}))
+    record = records("flava")[0]
+    model = load_foreign(folder, MATCH)
+    wide = np.random.default_rng(0).integers(0, 256, (40, 90, 3), dtype=np.uint8)
+    found, _ = model.stack.encoders["image"].prepare([Picture(wide, ())])
+    wanted = FlavaImageProcessorPil(**json.loads(file.read_text()))(images=wide, return_tensors="pt")["pixel_values"]
+    assert torch.allclose(found.values, wanted, atol=1e-5)
+    assert torch.allclose(
+        answer(model, type(record)("x", text=SHORT, image=record.image)), itm(folder, record, SHORT), atol=2e-4
+    )
 
 
 @pytest.mark.parametrize("text", [SHORT, None])

@@ -43,6 +43,7 @@ POISON = {
     "large-picture": {"vision_config": {"image_size": 10**6}},
     "other-weights": {"transformers_weights": "other.safetensors"},
     "infinite": {"logit_scale_init_value": float("inf")},
+    "no-float": {"text_config": {"vocab_size": 10**400}},
 }
 
 
@@ -69,6 +70,26 @@ def test_files_that_could_run_are_refused(copy, watched, name):
     (copy / name).write_text("raise SystemExit('ran')")
     with pytest.raises(ModelError, match="ever run"):
         load_foreign(copy, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        *(("llava", part) for part in ("vision_config", "text_config")),
+        *(("paligemma", part) for part in ("vision_config", "text_config")),
+        *((name, "text_config") for name in ("idefics3", "smolvlm", "qwen2_audio")),
+        ("qwen2_audio", "audio_config"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["timm_wrapper", "bert", ["bert"]], ids=str)
+def test_a_part_is_of_a_named_class_too(folders, tmp_path, watched, name, part, kind):
+    """One of these would have timm fetch whatever `architecture` names."""
+    folder = shutil.copytree(folders(name), tmp_path / name)
+    own = json.loads((folder / "config.json").read_text())[part]
+    change(folder, **{part: {**own, "model_type": kind, "architecture": "hf-hub:evil/model"}})
+    with pytest.raises(ModelError, match="read there") as refused:
+        load_foreign(folder, LABELS)
+    assert refused.value.code == "model_refused"
 
 
 class Evil:

@@ -227,5 +227,5 @@ def test_another_tower_is_refused(folders, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     config["audio_config"]["model_type"] = "whisper"
     (folder / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelError):
+    with pytest.raises(ModelError, match="model_type 'whisper'; read there: qwen2_audio_encoder"):
         load_foreign(folder, LABELS)

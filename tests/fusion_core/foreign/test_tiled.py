@@ -23,6 +23,7 @@ from fusion_core.types import Record
 from tests.fusion_core.foreign.conftest import LABELS
 from tests.fusion_core.foreign.test_decoders import TEXT, answered, likelihoods
 from tests.fusion_core.foreign.tiny import FAMILIES
+from tests.fusion_core.foreign.tiny.tiled import idefics3
 
 NAMES = {"smolvlm": "SmolVLM", "idefics3": "Idefics3"}
 STARTS = {"smolvlm": "<|im_start|>", "idefics3": "<|begin_of_text|>"}
@@ -95,6 +96,21 @@ def test_a_picture_of_any_shape_is_read_as_the_family_reads_it(owned, opened, na
     pixels = {"pixel_values": found["pixel_values"].float(), "pixel_attention_mask": found["pixel_attention_mask"]}
     wanted = likelihoods(own, tokenizer, prompt, LABELS.labels, **pixels)
     assert torch.allclose(answered(model, record), wanted, atol=2e-4)
+
+
+def test_the_first_smolvlms_are_published_as_idefics3_and_begin_as_their_tokenizer_does(tmp_path):
+    folder = idefics3(tmp_path / "smolvlm-instruct", start="<|im_start|>")
+    own = transformers.Idefics3ForConditionalGeneration.from_pretrained(folder).eval()
+    record = Record("x", text=TEXT, image=picture(24, 60))
+    found, grid = seen("idefics3", folder, record)
+    prompt = f"<|im_start|>User:{expanded('idefics3', *grid)}{TEXT}<end_of_utterance>\nAssistant:"
+    wanted = likelihoods(own, unframed(folder), prompt, LABELS.labels, pixel_values=found["pixel_values"].float())
+    assert torch.allclose(answered(load_foreign(folder, LABELS), record), wanted, atol=2e-4)
+
+
+def test_a_tokenizer_that_begins_no_conversation_is_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"has no <\|begin_of_text\|> and no <\|im_start\|>"):
+        load_foreign(idefics3(tmp_path / "other", start="<start>"), LABELS)
 
 
 @both

@@ -17,10 +17,10 @@ def smolvlm(folder, **pixels):
                  "<|im_start|>", pixels)  # fmt: skip
 
 
-def idefics3(folder, **pixels):
+def idefics3(folder, start="<|begin_of_text|>", **pixels):
     vision = transformers.Idefics3VisionConfig(**_layers(), image_size=16, patch_size=4)
     return _kept(folder, transformers.Idefics3Config, transformers.Idefics3ForConditionalGeneration, vision,
-                 "<|begin_of_text|>", pixels)  # fmt: skip
+                 start, pixels)  # fmt: skip
 
 
 def _layers():
