@@ -1,0 +1,87 @@
+"""What screens say of a model that was not fitted here, and of several models that have one name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.compare_desk import offered_parts
+from dashboard.options import workplaces
+from dashboard.views.changes import changes_sentence, changes_table
+from fusion_core.cli import main
+from fusion_core.types import SmallestChange
+from tests.conftest import ROOT, SAMPLES
+from tests.fusion_core.foreign.tiny import FAMILIES
+
+LABELS = ("--labels", "red,blue")
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """A tiny CLIP and 24 records of the sample set, in a folder that may be written to."""
+    folder = tmp_path_factory.mktemp("foreign")
+    own, records = SAMPLES / "scene_qa" / "test", folder / "records"
+    rows = [json.loads(line) for line in (own / "metadata.jsonl").read_text("utf-8").splitlines()[:24]]
+    for row in rows:
+        picture = records / row["image_file_name"]
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(own / row["image_file_name"], picture)
+    (records / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    return FAMILIES["clip"](folder / "clip"), records
+
+
+def opened(monkeypatch, *arguments, screen="inspect", **link):
+    monkeypatch.setattr(sys, "argv", ["app.py", *map(str, arguments)])
+    app = AppTest.from_file(str(ROOT / "dashboard" / "app.py"), default_timeout=120)
+    for name, value in {"screen": screen, **link}.items():
+        app.query_params[name] = value
+    return app.run()
+
+
+def test_no_training_record_is_offered_to_blame_for_an_answer_of_a_model_as_loaded(monkeypatch, places):
+    model, records = places
+    app = opened(monkeypatch, "--model", model, "--records", records, *LABELS)
+    assert not app.exception
+    button = app.button(key="ask influence")
+    assert button.disabled
+    assert button.help == "CLIP was not fitted here: which records it learned from is not known."
+    assert not app.button(key="ask changes").disabled
+    fitted = opened(monkeypatch, "--model", SAMPLES / "bundles" / "scene_qa", "--records", records)
+    assert not fitted.button(key="ask influence").disabled
+
+
+def test_a_comparison_made_on_the_command_line_is_shown_for_the_labels_it_was_made_with(monkeypatch, places):
+    model, records = places
+    named = ("--model", str(model), "--records", str(records))
+    assert main(["compare", *named, *LABELS, "--faults", "none", "--out", str(records)]) == 0
+    app = opened(monkeypatch, *named, *LABELS, screen="compare", part="set")
+    assert not app.exception
+    assert not any(button.key == "start comparison" for button in app.button)
+    other = opened(monkeypatch, *named, "--labels", "red,green", screen="compare", part="set")
+    assert any(button.key == "start comparison" for button in other.button)
+
+
+def test_one_strategy_has_no_other_that_would_have_changed_anything():
+    assert offered_parts(24, 2) == ["record", "set", "changed"]
+    assert offered_parts(24, 1) == ["record", "set"]
+    assert offered_parts(1, 2) == ["record"]
+
+
+def test_a_name_begins_a_sentence_as_it_is_written():
+    found = [SmallestChange("llava", "image_blur", "image", "px", 3.0, (1.0, 3.0), "yes", "no", 2)]
+    assert changes_sentence(found, "llava").startswith("LLaVA leaves “yes” soonest by blur")
+    assert list(changes_table(found, "llava").columns) == ["change", "flips at", "becomes"]
+
+
+def test_models_of_one_name_are_told_apart_and_one_that_is_named_twice_is_there_once(tmp_path):
+    folders = [tmp_path / "a" / "clip", tmp_path / "b" / "clip", tmp_path / "a" / "vilt", tmp_path / "a" / "clip"]
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    given = [part for folder in folders for part in ("--model", str(folder))]
+    assert [place.name for place in workplaces([*given, "--model-object", "own.model:make"])] == [
+        *("a/clip", "b/clip", "vilt", "own.model:make"),
+    ]
