@@ -41,7 +41,7 @@ def open_fused(
         raise ModelError(f"there is no model at {path.name!r}")
     if not is_foreign(path) and not (path / "model.json").is_file():
         raise ModelError(
-            f"{path.name!r} is not a bundle folder (a folder with a model.json) nor a Hugging Face directory (one with a "
+            f"{path.name!r} is not a bundle folder (a folder with a model.json) nor a Hugging Face directory (with a "
             "config.json)"
         )
     if is_foreign(path):

@@ -69,6 +69,7 @@ function paintMini(box, account) {
 
 const WHOLE = 22; // characters of a fact that is not broken
 const FEW = 4; // cards, from which on they share the width
+const ROW = 10; // cards, beyond which they stand in two rows of about as many
 
 function strategyButton(board, card) {
   const answer = card.prediction;
@@ -100,6 +101,7 @@ function buildStrip(board) {
   const strip = board.root.querySelector(".strip");
   put(strip, ...board.data.strategies.map((card) => strategyButton(board, card)));
   strip.classList.toggle("few", board.data.strategies.length < FEW);
+  strip.classList.toggle("rows", board.data.strategies.length > ROW);
   strip.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const buttons = [...strip.children].filter((button) => !button.disabled);

@@ -18,7 +18,7 @@ def amount_words(change: SmallestChange) -> str:
     if amount is None:
         return "nothing to change"
     share = change.unit.startswith("of ")
-    unit = change.unit.removesuffix("s") if amount == 1 else change.unit
+    unit = change.unit.removesuffix("s") if amount == 1 and not share else change.unit
     words = f"{100 * amount:.0f} % {unit}" if share else f"{amount:g} {unit}".replace("-", "−")
     return words if change.amount is not None else f"holds to {words}"
 
