@@ -6,13 +6,20 @@ import json
 import shutil
 import sys
 
+import numpy as np
 import pytest
+import torch
 from streamlit.testing.v1 import AppTest
 
 from dashboard.compare_desk import offered_parts
+from dashboard.inspection import inspect_record
 from dashboard.options import workplaces
 from dashboard.views.changes import changes_sentence, changes_table
+from fusion_core.asked import Asked
 from fusion_core.cli import main
+from fusion_core.foreign import load_foreign
+from fusion_core.own import load_object
+from fusion_core.reading.records import read
 from fusion_core.types import SmallestChange
 from tests.conftest import ROOT, SAMPLES
 from tests.fusion_core.foreign.tiny import FAMILIES
@@ -85,3 +92,44 @@ def test_models_of_one_name_are_told_apart_and_one_that_is_named_twice_is_there_
     assert [place.name for place in workplaces([*given, "--model-object", "own.model:make"])] == [
         *("a/clip", "b/clip", "vilt", "own.model:make"),
     ]
+
+
+class Listener:
+    """A team's own model of sound, which reads samples and not log-mel."""
+
+    name, classes, modalities, strategies = "listener", ("loud", "soft"), ("audio",), ("own",)
+
+    def prepare(self, modality, raw):
+        samples, rate = raw
+        count = max(1, len(samples) // 4_000)
+        spans = [(4_000 * n / rate, 4_000 * (n + 1) / rate) for n in range(count)]
+        return torch.from_numpy(np.resize(samples, count * 4_000).copy()), spans
+
+    def encode(self, modality, values):
+        cut = values.unflatten(1, (-1, 4_000))
+        return torch.stack([cut.square().mean(dim=2), cut.abs().mean(dim=2)], dim=2)
+
+    def fuse(self, tokens, strategy):
+        return tokens["audio"].mean(dim=1) if tokens else torch.zeros(1, 2)
+
+
+def test_a_model_that_reads_samples_shows_a_waveform_and_no_spectrogram(monkeypatch):
+    records = read(SAMPLES / "feedback" / "test").records
+    record = next(r for r in records if r.audio is not None)
+    monkeypatch.setattr(sys.modules[__name__], "make", Listener, raising=False)
+    model = load_object(f"{__name__}:make", lambda: [record])
+    found = inspect_record(model, record)
+    assert found.audio is not None
+    assert found.audio["spectrogram"] is None
+    assert found.audio["peaks"]
+
+
+def test_a_spectrogram_takes_as_long_as_its_frames_do(tmp_path):
+    records = read(SAMPLES / "feedback" / "test").records
+    record = next(r for r in records if r.audio is not None)
+    model = load_foreign(
+        FAMILIES["qwen2_audio"](tmp_path / "qwen2_audio"), Asked(labels=("a", "b")), lambda: records[:4]
+    )
+    shown = inspect_record(model, record).audio
+    assert shown is not None
+    assert shown["spectrogram"]["seconds"] == pytest.approx(shown["seconds"], abs=0.1)
