@@ -16,6 +16,7 @@ function paintVerdict(board) {
     const confidence = el("span", "num confidence", plain(answer.confidence));
     confidence.dataset.testid = "confidence";
     put(headline, `Predicted `, top, " ", confidence);
+    if (answer.undecided) headline.append(" ", el("span", "chip quiet", "all classes alike \u2013 not an answer"));
     if (card.chance) headline.append(" ", el("span", "chip quiet", "at chance level \u2013 not an answer"));
   }
 

@@ -223,5 +223,6 @@ def _prediction(prediction: Prediction) -> Json:
         "top": prediction.top,
         "confidence": prediction.confidence,
         "correct": prediction.correct,
+        "undecided": float(np.ptp(prediction.probabilities)) == 0.0,
         "classes": [[prediction.classes[i], float(prediction.probabilities[i])] for i in order],
     }

@@ -130,7 +130,7 @@ def tally(traces: Sequence[Trace], today: Trace | None) -> str:
     offered = [trace for trace in traces if trace.status != CHANCE]
     right = sum(trace.prediction.correct is True for trace in offered)
     known = any(trace.prediction.correct is not None for trace in offered)
-    only = f"{say(offered[0].strategy)} is {'right' if right else 'wrong'}" if len(offered) == 1 else ""
+    only = f"{say(offered[0].strategy)} is {'right' if right else 'wrong'}" if len(offered) == len(traces) == 1 else ""
     parts = [only or f"{right} of {len(offered)} strategies are right"] if known else ["no truth is known"]
     others = sum(differs(trace, today) for trace in offered)
     if today is not None and len(offered) > 1:

@@ -14,17 +14,19 @@ from streamlit.testing.v1 import AppTest
 from dashboard.compare_desk import offered_parts
 from dashboard.inspection import inspect_record
 from dashboard.options import workplaces
+from dashboard.views.board import StrategyCard, payload
 from dashboard.views.changes import changes_sentence, changes_table
+from dashboard.views.labels import LABELS
 from fusion_core.asked import Asked
 from fusion_core.cli import main
 from fusion_core.foreign import load_foreign
 from fusion_core.own import load_object
 from fusion_core.reading.records import read
-from fusion_core.types import SmallestChange
+from fusion_core.types import Record, SmallestChange
 from tests.conftest import ROOT, SAMPLES
 from tests.fusion_core.foreign.tiny import FAMILIES
 
-LABELS = ("--labels", "red,blue")
+NAMED = ("--labels", "red,blue")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,7 @@ def opened(monkeypatch, *arguments, screen="inspect", **link):
 
 def test_no_training_record_is_offered_to_blame_for_an_answer_of_a_model_as_loaded(monkeypatch, places):
     model, records = places
-    app = opened(monkeypatch, "--model", model, "--records", records, *LABELS)
+    app = opened(monkeypatch, "--model", model, "--records", records, *NAMED)
     assert not app.exception
     button = app.button(key="ask influence")
     assert button.disabled
@@ -64,8 +66,8 @@ def test_no_training_record_is_offered_to_blame_for_an_answer_of_a_model_as_load
 def test_a_comparison_made_on_the_command_line_is_shown_for_the_labels_it_was_made_with(monkeypatch, places):
     model, records = places
     named = ("--model", str(model), "--records", str(records))
-    assert main(["compare", *named, *LABELS, "--faults", "none", "--out", str(records)]) == 0
-    app = opened(monkeypatch, *named, *LABELS, screen="compare", part="set")
+    assert main(["compare", *named, *NAMED, "--faults", "none", "--out", str(records)]) == 0
+    app = opened(monkeypatch, *named, *NAMED, screen="compare", part="set")
     assert not app.exception
     assert not any(button.key == "start comparison" for button in app.button)
     other = opened(monkeypatch, *named, "--labels", "red,green", screen="compare", part="set")
@@ -133,3 +135,17 @@ def test_a_spectrogram_takes_as_long_as_its_frames_do(tmp_path):
     shown = inspect_record(model, record).audio
     assert shown is not None
     assert shown["spectrogram"]["seconds"] == pytest.approx(shown["seconds"], abs=0.1)
+
+
+def test_a_family_that_has_no_answer_without_a_picture_is_said_to_have_none(tmp_path, places):
+    records = read(places[1]).records
+    model = load_foreign(FAMILIES["flava"](tmp_path / "flava"), Asked(labels=("red", "blue")), lambda: records)
+
+    def undecided(record):
+        found = inspect_record(model, record)
+        cards = [StrategyCard("flava", "FLAVA", "as loaded")]
+        shown = payload(found.traces, image=found.image, audio=None, strategies=cards, labels=LABELS)
+        return shown["strategies"][0]["prediction"]["undecided"]
+
+    assert undecided(Record("worded", text="a red square"))
+    assert not undecided(records[0])
