@@ -24,7 +24,7 @@ from dashboard.views.changed import (
     in_view,
     view_words,
 )
-from dashboard.views.labels import say, waiting
+from dashboard.views.labels import begin, say, waiting
 from fusion_core.compare.changed import Change, changes, recommendation
 from fusion_core.types import Record
 
@@ -44,9 +44,7 @@ def changed_part(desk: CompareDesk) -> None:
         return
     chance = [name for name in desk.loaded.strategies if desk.loaded.fitted[name].status == CHANCE]
     if desk.today in chance:
-        st.info(
-            f"{say(desk.today).capitalize()} is at chance level: choose another one as the strategy that runs today."
-        )
+        st.info(f"{begin(say(desk.today))} is at chance level: choose another one as the strategy that runs today.")
         return
     records = {record.id: record for record in desk.opened.records.records}
     with st.container(border=True, key="compare box changed"):

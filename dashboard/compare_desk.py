@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -52,6 +52,12 @@ class CompareDesk:
         return sum(record.label is not None for record in self.opened.records.records)
 
     @property
+    def judged(self) -> int:
+        """How many records have a label that is a class of the model."""
+        classes = self.loaded.classes
+        return sum(record.label in classes for record in self.opened.records.records)
+
+    @property
     def every_strategy(self) -> OpenSet:
         """The open set without a log's answers, which are of one strategy: to be answered under all of them."""
         return replace(self.opened, answers=None)
@@ -93,10 +99,15 @@ def asked_today(loaded: FusedModel) -> str:
     return asked if asked in loaded.strategies else loaded.original or loaded.default_strategy
 
 
-def asked_part(rows: int) -> str:
-    """Return which part of the screen the address asks for; a set of one record has only its record to show."""
+def offered_parts(rows: int, strategies: int) -> list[str]:
+    """Return the parts there are: of one record only itself; of one strategy nothing that another would change."""
+    return [part for part in PARTS if rows > 1 or part == "record" if strategies > 1 or part != "changed"]
+
+
+def asked_part(offered: Sequence[str]) -> str:
+    """Return which part of the screen the address asks for, the first where it is not offered."""
     asked = state.link().get("part", "")
-    return asked if asked in PARTS and rows > 1 else "record"
+    return asked if asked in offered else offered[0]
 
 
 def records_said(desk: CompareDesk) -> str:

@@ -50,6 +50,7 @@ def _head(desk: CompareDesk, record: Record, found: Inspection, today: Trace | N
     truth = record.label if record.label in desk.loaded.classes else None
     with bar:
         known = f"truth **{markdown_safe(record.label)}**" if record.label is not None else "truth not known"
+        known += " (no class of this model)" if record.label is not None and truth is None else ""
         st.markdown(f"{known} · {tally(found.traces, today)}", width="stretch")
         if truth is None:
             return OWN

@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard.inspection import fusion_costs
 from dashboard.session import model
+from fusion_core.asked import Asked
 from fusion_core.compare.result import Comparison, StrategyCost
 from fusion_core.compare.result_file import FILE_NAME, load_comparison
 
@@ -21,15 +22,15 @@ def costs(folder: str) -> dict[str, StrategyCost]:
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _comparison_of(model_folder: str, records_folder: str, stamp: int) -> Comparison | None:
-    return load_comparison(Path(model_folder), Path(records_folder))
+def _comparison_of(model_folder: str, records_folder: str, asked: Asked, stamp: int) -> Comparison | None:
+    return load_comparison(Path(model_folder), Path(records_folder), asked)
 
 
-def saved_comparison(model_folder: str, records_folder: str) -> Comparison | None:
+def saved_comparison(model_folder: str, records_folder: str, asked: Asked | None = None) -> Comparison | None:
     """Return the comparison saved beside the records, if it is of this very model; read again when it was replaced."""
     path = Path(records_folder) / FILE_NAME
     stamp = path.stat().st_mtime_ns if path.is_file() else 0
-    return _comparison_of(model_folder, records_folder, stamp) if stamp else None
+    return _comparison_of(model_folder, records_folder, asked or Asked(), stamp) if stamp else None
 
 
 @st.cache_resource(show_spinner=False)

@@ -28,8 +28,8 @@ ABOUT = (
 )
 
 KEPT = (
-    "It is kept until the server stops. Made with `python -m fusion_core compare --model BUNDLE --records DIR --out "
-    "DIR`, it lies beside the records and is shown at once."
+    "It is kept until the server stops. Made with `python -m fusion_core compare --model MODEL --records DIR --out "
+    "DIR`, and the model's `--labels` or `--task` where it takes any, it lies beside the records and is shown at once."
 )
 
 
@@ -43,7 +43,8 @@ def set_part(desk: CompareDesk) -> None:
         st.error(f"The comparison stopped: {markdown_safe(job.said)}", icon=":material/report:")
     found = comparison_of(desk)
     if found is None:
-        _offer(desk, "Compare all strategies on these records")
+        one = len(desk.loaded.strategies) < 2
+        _offer(desk, "Measure it on these records" if one else "Compare all strategies on these records")
         return
     if job is not None and job.state == "stopped" and found.done < found.planned:
         st.caption("It was cancelled. The pieces that were done are kept, so it can go on from there.")
@@ -57,11 +58,15 @@ def _offer(desk: CompareDesk, words: str) -> None:
     """Say what a comparison would do, and place the button that starts it; or why there can be none."""
     count = len(desk.opened.records.records)
     with st.container(border=True, key="compare box offer"):
-        st.markdown("**Which strategy should we run?**")
-        st.caption(ABOUT)
         if len(desk.loaded.strategies) < 2:
             only = markdown_safe(say(desk.loaded.strategies[0]))
+            st.markdown(f"**How does {only} do on these records?**")
             st.caption(f"This model has one strategy, {only}: it is measured, but there is nothing to compare it with.")
+        else:
+            st.markdown("**Which strategy should we run?**")
+        st.caption(ABOUT)
+        if desk.judged < desk.labelled:
+            st.caption(f"{desk.judged:,} of {desk.labelled:,} labels are classes of this model: only those are judged.")
         if not desk.labelled:
             st.caption("No record has a label: accuracy, and what would have changed, cannot be known here.")
         elif desk.labelled < FEW:

@@ -36,7 +36,8 @@ def comparison_of(desk: CompareDesk) -> Comparison | None:
         return own
     if desk.is_operators:
         whole = compare_session.finished_comparisons().get(desk.job_name)
-        return whole or compare_session.saved_comparison(desk.folder, desk.opened.key) or own
+        saved = compare_session.saved_comparison(desk.folder, desk.opened.key, desk.place.asked)
+        return whole or saved or own
     return own
 
 

@@ -28,6 +28,7 @@ from fusion_core.model import FusedModel
 from fusion_core.question import Question
 from fusion_core.report import gather, page
 from fusion_core.types import Influential, Record, SmallestChange
+from fusion_core.words import AS_LOADED
 
 
 def case_file(
@@ -69,12 +70,23 @@ class Deeper:
         with st.container(key="deeper"):
             with st.container(horizontal=True):
                 for name, words in QUESTIONS.items():
-                    st.button(words, key=f"ask {name}", on_click=self._ask, args=(name,), disabled=(name,) in asked)
+                    cannot = self._untrained() if name == "influence" else None
+                    st.button(
+                        words, key=f"ask {name}", on_click=self._ask, args=(name,), help=cannot,
+                        disabled=(name,) in asked or cannot is not None,
+                    )  # fmt: skip
                 self._case_file()
             if ("changes",) in asked:
                 self._changes()
             if ("influence",) in asked:
                 self._influence()
+
+    def _untrained(self) -> str | None:
+        """Return why no training record can be named for the strategy's answer; None where one may be."""
+        fitted = session.model(str(self.place.model)).fitted[self.strategy]
+        if fitted.status != AS_LOADED:
+            return None
+        return f"{say(self.strategy)} was not fitted here: which records it learned from is not known."
 
     def _ask(self, name: str) -> None:
         state.note(self.work.content, "deeper", (name,))
@@ -127,6 +139,9 @@ class Deeper:
     def _influence(self) -> None:
         with st.container(key="influence", border=True):
             st.markdown(f"**{QUESTIONS['influence']}**")
+            if (why := self._untrained()) is not None:  # asked under another strategy of the bundle
+                st.caption(why)
+                return
             training = session.training(str(self.place.model), str(self.place.training or ""))
             if training is None:
                 st.caption(

@@ -13,9 +13,11 @@ import torch
 
 from dashboard.views import media
 from dashboard.views.board import heard
+from dashboard.views.media import MEL_FRAMES_PER_SECOND
 from dashboard.views.similar import Glimpse, Near, similar
 from fusion_core.compare.cost import strategy_costs
 from fusion_core.compare.result import StrategyCost
+from fusion_core.encoders import Encoder
 from fusion_core.errors import RecordError
 from fusion_core.influence import InfluenceIndex
 from fusion_core.model import FusedModel
@@ -80,7 +82,7 @@ def inspect_record(model: FusedModel, record: Record) -> Inspection:
         traces=traces,
         failures={name: failure.message for name, failure in failures.items()},
         image=_image(record) if "image" in model.modalities else None,
-        audio=_audio(record, inputs, traces) if "audio" in model.modalities else None,
+        audio=_audio(model, record, inputs, traces) if "audio" in model.modalities else None,
     )
 
 
@@ -90,11 +92,24 @@ def _image(record: Record) -> dict[str, Any] | None:
     return media.image(decode_image(read_media(record.image), record.image.name).pixels)
 
 
-def _audio(record: Record, inputs: Inputs, traces: Sequence[Trace]) -> dict[str, Any] | None:
+def _audio(model: FusedModel, record: Record, inputs: Inputs, traces: Sequence[Trace]) -> dict[str, Any] | None:
     if record.audio is None:
         return None
     clip = decode_audio(read_media(record.audio), record.audio.name)
-    return heard(clip.samples, clip.rate, inputs.modalities["audio"].values[0].numpy(), traces)
+    encoder, values = model.stack.encoders["audio"], inputs.modalities["audio"].values[0].numpy()
+    return heard(clip.samples, clip.rate, _log_mel(encoder, values), traces, _pace(encoder))
+
+
+def _log_mel(encoder: Encoder, values: np.ndarray) -> np.ndarray | None:
+    """Return what an encoder reads of a clip where that is log-mel `[bands, F]`; a team's own may read anything."""
+    bands = encoder.preprocessing.get("mels")
+    return values if values.ndim == 2 and len(values) == bands else None
+
+
+def _pace(encoder: Encoder) -> float:
+    """Return how many frames of log-mel there are in a second; that of a bundle may be part of a foreign model."""
+    own: Any = getattr(encoder, "own", encoder)
+    return float(own.rate / own.hop) if hasattr(own, "hop") else MEL_FRAMES_PER_SECOND
 
 
 def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:

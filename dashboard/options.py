@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fusion_core.asked import Asked, labels_of
@@ -19,7 +19,8 @@ SAMPLES = Path(__file__).resolve().parents[1] / "sample_data"
 class Workplace:
     """A model, the record set to look at, records it was fitted on, and what it answered in production.
 
-    All are named by the operator. asked: what a foreign model is asked; its donors come from the record set.
+    All are named by the operator. asked: what a foreign model is asked; its donors come from the record set. called:
+    what tells it from another of the same name, "" for that name.
     """
 
     model: Path
@@ -27,11 +28,12 @@ class Workplace:
     training: Path | None = None
     log: Path | None = None
     asked: Asked = field(default_factory=Asked)
+    called: str = ""
 
     @property
     def name(self) -> str:
-        """What the picker shows."""
-        return self.model.name
+        """What the picker shows and a link names."""
+        return self.called or self.model.name
 
 
 def add_content_flags(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +93,18 @@ def workplaces(arguments: Sequence[str]) -> list[Workplace]:
         )
         for name in given.model_object
     ]
-    return [*named, *own]
+    return _told_apart([*named, *own])
+
+
+def _told_apart(places: Sequence[Workplace]) -> list[Workplace]:
+    """Return each model once, called by as much of the end of its path as no other one has."""
+    once = {place.model: place for place in places}
+    return [replace(place, called=_called(model, once.keys() - {model})) for model, place in once.items()]
+
+
+def _called(model: Path, others: Collection[Path]) -> str:
+    ends = (model.parts[-length:] for length in range(1, len(model.parts)))
+    return "/".join(next((end for end in ends if all(other.parts[-len(end) :] != end for other in others)), ()))
 
 
 def encoder_folders(arguments: Sequence[str]) -> tuple[Path, ...]:

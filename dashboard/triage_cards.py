@@ -27,8 +27,8 @@ from fusion_core.words import cause_words
 
 EVERYTHING = "everything"
 NO_DIAGNOSIS = (
-    "This run was not diagnosed, so there are no causes to show. Run `python -m fusion_core diagnose --model BUNDLE "
-    "--log LOG`, and reload."
+    "This run was not diagnosed, so there are no causes to show. Run `python -m fusion_core diagnose --model MODEL "
+    "--log LOG`, with `--reference CLEAN` where the model has no reference yet, and reload."
 )
 
 

@@ -40,12 +40,17 @@ class Asked:
         """The classes of the answer; raises CallError when nothing, or both, is asked."""
         if self.task not in ("", "match"):
             raise CallError(f"--task {self.task!r} is unknown; known: match")
-        if bool(self.labels) == bool(self.task):
+        if self.labels and self.task:
+            raise CallError("give either --labels or --task, not both: a model is asked one thing")
+        if not self.labels and not self.task:
             raise CallError("say what to ask of this model: --labels a,b,c for these classes, or --task match")
         if self.task:
             return MATCH
-        if len(set(self.labels)) != len(self.labels) or not 2 <= len(self.labels) <= MAX_LABELS:
-            raise CallError(f"--labels needs 2 to {MAX_LABELS:,} distinct labels; {len(self.labels)} were given")
+        if len(set(self.labels)) != len(self.labels):
+            twice = next(label for label in self.labels if self.labels.count(label) > 1)
+            raise CallError(f"--labels names {twice!r} more than once; every label must be another")
+        if not 2 <= len(self.labels) <= MAX_LABELS:
+            raise CallError(f"--labels needs 2 to {MAX_LABELS:,} labels; {len(self.labels)} were given")
         return self.labels
 
 

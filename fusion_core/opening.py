@@ -34,7 +34,16 @@ def open_fused(
     if asked.elsewhere and not is_foreign(path):
         raise CallError(f"{asked.object or path.name} runs as it is; --device and --dtype are for Hugging Face models")
     if asked.object:
+        if asked.labels or asked.task or asked.prompt:
+            raise CallError(f"{asked.object} says by itself what it answers; leave out --labels, --task and --prompt")
         return load_object(asked.object, records)
+    if not path.exists():
+        raise ModelError(f"there is no model at {path.name!r}")
+    if not is_foreign(path) and not (path / "model.json").is_file():
+        raise ModelError(
+            f"{path.name!r} is not a bundle folder (a folder with a model.json) nor a Hugging Face directory (with a "
+            "config.json)"
+        )
     if is_foreign(path):
         return load_foreign(path, asked, records)
     if asked.labels or asked.task or asked.prompt:

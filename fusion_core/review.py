@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fusion_core.errors import CallError
-from fusion_core.influence import influence_of
+from fusion_core.influence import influence_of, trained
 from fusion_core.model import FusedModel
 from fusion_core.pooled import pooled_features, stratified_folds
 from fusion_core.reading.records import RecordSet
@@ -56,7 +56,8 @@ def suspects(
     """Return the records whose label other records argue against, at most `most`, the most suspect first.
 
     Only records that a classifier fitted without them gives another class: a set with right labels may have none.
-    strategy: whose self-influence; empty for the model's default, ignored where that is at chance.
+    strategy: whose self-influence; empty for the model's default, ignored where that is at chance or was not
+    fitted here.
     Raises CallError when fewer than 30 records have a label of the model, or only one class has any.
     """
     if most < 1:
@@ -73,7 +74,7 @@ def suspects(
         )
     beliefs = out_of_fold(pooled_features(tokens), truth, len(model.classes))
     hard = influence_of(model, tokens, (name,)).self_influence(name)
-    weight = HARD_SHARE if model.fitted[name].status != "chance" else 0.0
+    weight = HARD_SHARE if name in trained(model) else 0.0
     doubts, shares = doubt(beliefs, truth), ranks(hard)
     score = (1 - weight) * ranks(doubts) + weight * shares
     others = _without_own(beliefs, truth)

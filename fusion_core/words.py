@@ -154,6 +154,11 @@ def say(name: str, labels: Mapping[str, str] = LABELS) -> str:
     return labels.get(name, name.replace("_", " "))
 
 
+def begin(text: str) -> str:
+    """Return text as a sentence begins with it: the first letter large, the others as a name has them."""
+    return text[:1].upper() + text[1:]
+
+
 def cut(text: str, most: int) -> str:
     """Return text of at most so many characters; one that goes on ends with an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
 
 from dashboard import session, state
 from dashboard.compare_changed import changed_part
-from dashboard.compare_desk import PARTS, CompareDesk, asked_part, asked_today, leave, records_said
+from dashboard.compare_desk import PARTS, CompareDesk, asked_part, asked_today, leave, offered_parts, records_said
 from dashboard.compare_record import record_part
 from dashboard.compare_set import set_part
 from dashboard.options import Workplace
@@ -53,7 +53,7 @@ def _screen(places: list[Workplace]) -> None:
     desk = CompareDesk(place, opened, today)
     bar = st.container(key="compare head", horizontal=True, vertical_alignment="center")
     with bar:
-        part = _pick_part(len(opened.records.records))
+        part = _pick_part(offered_parts(len(opened.records.records), len(loaded.strategies)))
     with third:
         if part == "record":
             _, chosen = pick_record(place, opened, asked, today)
@@ -95,13 +95,12 @@ def _pick_today(place: Workplace, loaded: FusedModel) -> str:
     )
 
 
-def _pick_part(rows: int) -> str:
-    offered = list(PARTS) if rows > 1 else ["record"]
+def _pick_part(offered: Sequence[str]) -> str:
     key = f"part · {state.jumps()} · {len(offered)}"
     chosen = st.segmented_control(
         "Part",
         offered,
-        default=asked_part(rows),
+        default=asked_part(offered),
         format_func=PARTS.__getitem__,
         label_visibility="collapsed",
         key=key,

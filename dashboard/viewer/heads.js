@@ -31,15 +31,16 @@ function drawTile(pane, canvas, group, head) {
 
 function headButton(board, group, head) {
   const pane = board.main();
+  const { own } = readingsOf(pane, group);
   const button = el("button", "tile");
   button.type = "button";
   const chosen = board.ui.head === head && pane.group() === group;
   button.setAttribute("aria-pressed", String(chosen));
-  button.setAttribute("aria-label", `${group.label}, head ${head + 1}`);
+  button.setAttribute("aria-label", `${group.label}, ${headName(pane, group, head)}`);
   const canvas = document.createElement("canvas");
   drawTile(pane, canvas, group, head);
   const moves = pane.card().heads?.[group.label]?.[head];
-  button.append(canvas, el("span", "caption num", moves === undefined ? `head ${head + 1}` : `${head + 1} \u00b7 ${fine(moves)}`));
+  button.append(canvas, el("span", "caption num", moves === undefined ? `head ${(head % own) + 1}` : `${(head % own) + 1} \u00b7 ${fine(moves)}`));
   button.onclick = () => board.set({ layer: group.label, head: chosen ? -1 : head });
   return button;
 }
@@ -54,10 +55,14 @@ function paintHeads(board) {
   toggle.onclick = () => board.set({ overview: !board.ui.overview }, false);
   box.hidden = !board.ui.overview || toggle.hidden;
   if (box.hidden) return;
-  const rows = groups.map((group) => {
-    const row = el("div", "tiles");
-    row.append(el("span", "caption", group.label), ...[...Array(group.heads).keys()].map((head) => headButton(board, group, head)));
-    return row;
+  const rows = groups.flatMap((group) => {
+    const { labels, own } = readingsOf(pane, group);
+    return (labels ?? [""]).map((label, reading) => {
+      const row = el("div", "tiles");
+      const name = label ? `${group.label}, \u201c${label}\u201d` : group.label;
+      row.append(el("span", "caption", name), ...[...Array(own).keys()].map((head) => headButton(board, group, reading * own + head)));
+      return row;
+    });
   });
   const moves = "Number: by how much taking that head out moves the logit of the strategy\u2019s own answer; where several pairs share a layer, the most one of them does.";
   put(box, ...rows, el("p", "caption", `What each head reads on the whole: image cells, then a ribbon of words and one of frames. Colour begins above an even share. ${moves}`));

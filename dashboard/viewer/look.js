@@ -1,32 +1,30 @@
 // "Where it looks": controls, lane heads, the line, the legend and the checks.
 
-// More options than fit a row of buttons: a list.
-const MOST_BUTTONS = 12;
+const MANY = 12; // choices beyond which a list takes their place (a language model has 32 layers of 32 heads), as
+// it does where choices are named by labels, which may be long
 
-function listOf(board, box, options, current, pick) {
-  const signature = JSON.stringify(options);
-  if (box.dataset.options !== signature) {
-    box.dataset.options = signature;
-    const list = el("select");
-    list.setAttribute("aria-label", box.getAttribute("aria-label"));
-    list.append(...options.map(([value, label]) => new Option(label, value)));
-    put(box, list);
+function listed(box, options, current, pick) {
+  if (box.firstElementChild?.tagName !== "SELECT") {
+    put(box, el("select"));
+    delete box.dataset.options;
+    box.onclick = box.onkeydown = null;
   }
-  const list = box.querySelector("select");
-  list.value = String(current);
-  list.onchange = () => pick(list.value);
-  box.onclick = box.onkeydown = null;
+  const list = box.firstElementChild;
+  list.setAttribute("aria-label", box.getAttribute("aria-label"));
+  choices(list, options, String(current));
+  list.onchange = (event) => pick(event.target.value);
 }
 
 function segments(board, control, options, current, pick) {
   const box = board.root.querySelector(`[data-control="${control}"]`);
-  box.setAttribute("role", options.length > MOST_BUTTONS ? "group" : "radiogroup");
-  if (options.length > MOST_BUTTONS) {
-    box.hidden = false;
-    listOf(board, box, options, current, pick);
+  const many = options.length > MANY || options.some(([, label]) => String(label).startsWith("\u201c"));
+  box.hidden = options.length < 2;
+  box.classList.toggle("many", many);
+  box.setAttribute("role", many ? "group" : "radiogroup");
+  if (many) {
+    listed(box, options, current, pick);
     return;
   }
-  box.hidden = options.length < 2;
   const signature = JSON.stringify(options);
   if (box.dataset.options !== signature) {
     box.dataset.options = signature;
@@ -67,6 +65,13 @@ const HINTS = {
   attribution: "blue speaks for, orange against",
 };
 
+function headChoices(pane) {
+  const group = pane.group();
+  const plainly = group.heads < MANY && !readingsOf(pane, group).labels;
+  const named = [...Array(group.heads).keys()].map((h) => [h, plainly ? h + 1 : headName(pane, group, h)]);
+  return [[-1, "all heads"], ...named];
+}
+
 function paintControls(board) {
   const { ui } = board;
   const pane = board.main();
@@ -82,7 +87,7 @@ function paintControls(board) {
   segments(board, "direction", raw ? WAYS : [], ui.direction, (direction) => board.set({ direction }));
   const groups = raw ? card.groups.map((group, i) => [i, group.label]) : [];
   segments(board, "layer", groups, pane.groupIndex(), (i) => board.set({ layer: card.groups[Number(i)].label, head: -1 }));
-  const heads = raw ? [[-1, "all heads"], ...[...Array(pane.group().heads).keys()].map((h) => [h, h + 1])] : [];
+  const heads = raw ? headChoices(pane) : [];
   segments(board, "head", heads.length > 2 ? heads : [], ui.head, (head) => board.set({ head: Number(head) }));
   const attribution = view === "attribution";
   segments(board, "seam", attribution ? SEAMS : [], ui.seam, (seam) => board.set({ seam }));

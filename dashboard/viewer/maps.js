@@ -148,10 +148,27 @@ function shareWords(pane, found) {
   return words;
 }
 
+// A model that reads a record once with each label has the heads of one reading after those of another.
+function readingsOf(pane, group) {
+  const { classes } = pane.board.data;
+  const own = group.heads / classes.length;
+  const each = group.maps.some((map) => map.query === "text_label" || map.key === "text_label");
+  return each && Number.isInteger(own) ? { labels: classes, own } : { labels: null, own: group.heads };
+}
+
+function headName(pane, group, head) {
+  const { labels, own } = readingsOf(pane, group);
+  const number = `head ${(head % own) + 1}`;
+  return labels ? `\u201c${labels[Math.floor(head / own)]}\u201d, ${number}` : number;
+}
+
 function unitOf(pane, what) {
   const group = pane.group();
   const { head } = pane.board.ui;
-  const heads = head < 0 || group.heads === 1 ? `mean of ${group.of} heads` : `head ${head + 1} of ${group.heads}`;
+  const { labels, own } = readingsOf(pane, group);
+  const over = labels ? `, each read with ${labels.length} labels` : "";
+  const mean = `mean of ${labels ? own : group.of} heads${over}`;
+  const heads = head < 0 || group.heads === 1 ? mean : `${headName(pane, group, head)} of ${own}`;
   return { quiet: ` (${[what, group.label, heads, group.left].filter(Boolean).join(", ")})` };
 }
 

@@ -16,11 +16,14 @@ function paintVerdict(board) {
     const confidence = el("span", "num confidence", plain(answer.confidence));
     confidence.dataset.testid = "confidence";
     put(headline, `Predicted `, top, " ", confidence);
+    if (answer.undecided) headline.append(" ", el("span", "chip quiet", "all classes alike \u2013 not an answer"));
     if (card.chance) headline.append(" ", el("span", "chip quiet", "at chance level \u2013 not an answer"));
   }
 
   const truth = at("truth");
   truth.textContent = record.label ?? "not known";
+  const stranger = record.label !== null && !board.data.classes.includes(record.label);
+  truth.previousElementSibling.textContent = stranger ? "truth, not a class" : "truth";
   truth.classList.toggle("muted", record.label === null);
   const classes = answer?.classes ?? [];
   const more = classes.slice(0, 3).map(([name, p]) => `${name} ${plain(p)}`);
@@ -65,6 +68,10 @@ function paintMini(box, account) {
   box.title = rows.map((row) => `${row.name} ${row.present ? row.text : "absent"}`).join(", ");
 }
 
+const WHOLE = 22; // characters of a fact that is not broken
+const FEW = 4; // cards, from which on they share the width
+const ROW = 10; // cards, beyond which they stand in two rows of about as many
+
 function strategyButton(board, card) {
   const answer = card.prediction;
   const button = el("button", "strategy");
@@ -82,7 +89,7 @@ function strategyButton(board, card) {
   if (card.ledgers) button.append(el("span", "mini"));
   const facts = card.chance ? ["at chance level \u2013", "not an answer"] : card.facts;
   const caption = el("span", card.chance ? "caption tight" : "caption num");
-  caption.append(...facts.flatMap((fact) => [el("span", "", fact), " "]));
+  caption.append(...facts.flatMap((fact) => [el("span", fact.length > WHOLE ? "long" : "", fact), " "]));
   if (facts.length) button.append(caption);
   if (card.chance) button.classList.add("chance");
   button.disabled = !answer;
@@ -94,6 +101,8 @@ function strategyButton(board, card) {
 function buildStrip(board) {
   const strip = board.root.querySelector(".strip");
   put(strip, ...board.data.strategies.map((card) => strategyButton(board, card)));
+  strip.classList.toggle("few", board.data.strategies.length < FEW);
+  strip.classList.toggle("rows", board.data.strategies.length > ROW);
   strip.onkeydown = (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const buttons = [...strip.children].filter((button) => !button.disabled);
@@ -110,7 +119,7 @@ function paintStripNote(board) {
   const accounts = board.data.strategies.map((card) => barsOf(board, card)).filter(Boolean);
   const targets = new Set(accounts.map((account) => account.target));
   const to = targets.size === 1 ? `to \u201c${[...targets][0]}\u201d` : "to each strategy\u2019s own answer";
-  const measured = board.data.strategies.some((card) => card.facts.length) ? " val = validation accuracy and its interval." : "";
+  const measured = board.data.strategies.some((card) => card.facts.some((fact) => fact.startsWith("val "))) ? " val = validation accuracy and its interval." : "";
   const order = board.data.reads.map((m) => board.nameOf(m)).join(", ");
   board.root.querySelector(".strip-note").textContent = targets.size
     ? `Bars, top to bottom: what ${order} contributed ${to}; blue for, orange against, longest = largest of that strategy.${measured}`

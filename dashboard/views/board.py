@@ -134,14 +134,21 @@ def _hash(content: Json) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def heard(samples: np.ndarray, rate: int, mel: np.ndarray | None, traces: Sequence[Trace]) -> Json:
+def heard(
+    samples: np.ndarray,
+    rate: int,
+    mel: np.ndarray | None,
+    traces: Sequence[Trace],
+    pace: float = media.MEL_FRAMES_PER_SECOND,
+) -> Json:
     """Return the part of a clip that the encoder hears as the viewer takes it, and how long the whole is.
 
-    samples: `float32 [N]` in -1..1. mel: log-mel `float32 [80, F]` at 100 frames per second.
+    samples: `float32 [N]` in -1..1. mel: log-mel `float32 [bands, F]`, None where the model reads something else. pace:
+    its frames per second.
     """
     ends = [trace.axes["audio"].spans[-1][1] for trace in traces if "audio" in trace.axes]
     part = samples[: max(1, round(max(ends) * rate))] if ends else samples
-    return media.audio(part, rate, mel) | {"whole": len(samples) / rate}
+    return media.audio(part, rate, mel, pace) | {"whole": len(samples) / rate}
 
 
 def _record(record: Record, labels: Mapping[str, str]) -> Json:
@@ -216,5 +223,6 @@ def _prediction(prediction: Prediction) -> Json:
         "top": prediction.top,
         "confidence": prediction.confidence,
         "correct": prediction.correct,
+        "undecided": float(np.ptp(prediction.probabilities)) == 0.0,
         "classes": [[prediction.classes[i], float(prediction.probabilities[i])] for i in order],
     }

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from dashboard.views.labels import say
+from dashboard.views.labels import begin, say
 from fusion_core.types import SmallestChange
 
 COLUMNS = ("change", "flips at", "becomes", "strategies that hold longer")
@@ -18,7 +18,7 @@ def amount_words(change: SmallestChange) -> str:
     if amount is None:
         return "nothing to change"
     share = change.unit.startswith("of ")
-    unit = change.unit.removesuffix("s") if amount == 1 else change.unit
+    unit = change.unit.removesuffix("s") if amount == 1 and not share else change.unit
     words = f"{100 * amount:.0f} % {unit}" if share else f"{amount:g} {unit}".replace("-", "−")
     return words if change.amount is not None else f"holds to {words}"
 
@@ -28,14 +28,15 @@ def _place(change: SmallestChange) -> int:
 
 
 def changes_table(changes: Sequence[SmallestChange], strategy: str) -> pd.DataFrame:
-    """Return a row per kind of change for one strategy, with those of the others that hold longer."""
+    """Return a row per kind of change for one strategy, with those of the others that hold longer, where it has any."""
     rows = []
     for own in (c for c in changes if c.strategy == strategy):
         others = [c for c in changes if c.kind == own.kind and c.strategy != strategy]
         longer = [say(c.strategy) for c in others if _place(c) > _place(own)]
         told = f"{len(longer)} of {len(others)}" + (f": {', '.join(longer)}" if longer else "")
         rows.append((say(own.kind), amount_words(own), own.after or "", told))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table if any(c.strategy != strategy for c in changes) else table.drop(columns=COLUMNS[-1])
 
 
 def changes_sentence(changes: Sequence[SmallestChange], strategy: str) -> str:
@@ -49,6 +50,6 @@ def changes_sentence(changes: Sequence[SmallestChange], strategy: str) -> str:
         return f"Nothing that was tried moves {say(strategy)} from “{answer}”."
     first = flipped[0]
     return (
-        f"{say(strategy).capitalize()} leaves “{answer}” soonest by {say(first.kind)}: at {amount_words(first)} it "
+        f"{begin(say(strategy))} leaves “{answer}” soonest by {say(first.kind)}: at {amount_words(first)} it "
         f"answers “{first.after}”. {len(flipped)} of {len(own)} kinds of change flip it."
     )

@@ -69,7 +69,8 @@ def _class_bars(found: Account) -> str:
     if rest:
         low, high = rest[-1][1], rest[0][1]
         each = f"{low:,}" if low == high else f"{low:,} to {high:,}"
-        more = f'<p class="fit-note">and {len(rest):,} more with {each} records each</p>'
+        each += " record" if high == 1 else " records"
+        more = f'<p class="fit-note">and {len(rest):,} more with {each} each</p>'
     return (_bars(shown, found.learned) if shown else '<p class="fit-note">No class.</p>') + more
 
 

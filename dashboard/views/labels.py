@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Trace
-from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, UNHEARD, cut, say
+from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, UNHEARD, begin, cut, say
 
 __all__ = [
     "LABELS",
@@ -14,6 +14,7 @@ __all__ = [
     "NO_ATTENTION",
     "NO_LOG",
     "NO_MODEL",
+    "begin",
     "cut",
     "no_such_model",
     "say",
@@ -35,11 +36,11 @@ NOT_YOURS = (
 )
 
 METHODS = """
-**Contributions** are exact Shapley values over the modalities present, against donors drawn from training records.
-Interactions are already inside them. **Attention** shows where the model looks, not why it answers; the check beside
-a map says whether changing it changes the answer. **Attributions** are signed scores for one class: at the *fusion
-seam* they are measured on encoder tokens (fast), at the *input seam* on what was written, seen and heard (slower;
-images there by occlusion).
+**Contributions** are exact Shapley values over the modalities present, against donors drawn from training records; for
+a model that was not fitted here, from the record set it was opened with. Interactions are already inside them.
+**Attention** shows where the model looks, not why it answers; the check beside a map says whether changing it changes
+the answer. **Attributions** are signed scores for one class: at the *fusion seam* they are measured on encoder tokens
+(fast), at the *input seam* on what was written, seen and heard (slower; images there by occlusion).
 """
 
 

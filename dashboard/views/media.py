@@ -21,10 +21,12 @@ __all__ = [
 MEL_FRAMES_PER_SECOND = 100  # Whisper's hop of 10 ms
 
 
-def spectrogram(mel: np.ndarray, seconds: float, columns: int = 800) -> dict[str, object]:
-    """Return log-mel `[80, F]` at 100 frames per second as bytes, low bands last, padding after `seconds` cut off."""
-    kept = np.nan_to_num(mel[:, : max(1, min(mel.shape[1], round(seconds * MEL_FRAMES_PER_SECOND)))])
-    covered = kept.shape[1] / MEL_FRAMES_PER_SECOND
+def spectrogram(
+    mel: np.ndarray, seconds: float, columns: int = 800, pace: float = MEL_FRAMES_PER_SECOND
+) -> dict[str, object]:
+    """Return log-mel `[bands, F]` of `pace` frames per second as bytes, low bands last, padding after `seconds` cut."""
+    kept = np.nan_to_num(mel[:, : max(1, min(mel.shape[1], round(seconds * pace)))])
+    covered = kept.shape[1] / pace
     step = -(-kept.shape[1] // columns)
     starts = np.arange(0, kept.shape[1], step)
     thinned = np.add.reduceat(kept, starts, axis=1) / np.diff(np.append(starts, kept.shape[1]))
@@ -39,7 +41,9 @@ def image(pixels: np.ndarray) -> dict[str, object]:
     return {"src": webp_uri(pixels), "width": pixels.shape[1], "height": pixels.shape[0]}
 
 
-def audio(samples: np.ndarray, rate: int, mel: np.ndarray | None) -> dict[str, object]:
+def audio(
+    samples: np.ndarray, rate: int, mel: np.ndarray | None, pace: float = MEL_FRAMES_PER_SECOND
+) -> dict[str, object]:
     """Return a clip as the viewer takes it: something to play, a waveform and, given `mel`, a spectrogram."""
     seconds = len(samples) / rate
     return {
@@ -49,5 +53,5 @@ def audio(samples: np.ndarray, rate: int, mel: np.ndarray | None) -> dict[str, o
         "rate": rate,
         "level": peak_level(samples),
         "peaks": base64_of(peaks(samples)),
-        "spectrogram": None if mel is None else spectrogram(mel, seconds),
+        "spectrogram": None if mel is None else spectrogram(mel, seconds, pace=pace),
     }

@@ -130,7 +130,8 @@ def tally(traces: Sequence[Trace], today: Trace | None) -> str:
     offered = [trace for trace in traces if trace.status != CHANCE]
     right = sum(trace.prediction.correct is True for trace in offered)
     known = any(trace.prediction.correct is not None for trace in offered)
-    parts = [f"{right} of {len(offered)} strategies are right"] if known else ["no truth is known"]
+    only = f"{say(offered[0].strategy)} is {'right' if right else 'wrong'}" if len(offered) == len(traces) == 1 else ""
+    parts = [only or f"{right} of {len(offered)} strategies are right"] if known else ["no truth is known"]
     others = sum(differs(trace, today) for trace in offered)
     if today is not None and len(offered) > 1:
         parts.append(f"{others} of {len(offered) - 1} answer otherwise than {say(today.strategy)}")

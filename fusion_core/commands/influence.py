@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 
 from fusion_core.commands.flags import Verbs, emit, model_flags, open_model, record_of, say, verb
+from fusion_core.errors import CallError
+
+LEARNED = "only a strategy that was fitted here, and is above chance, was pushed by training records"
 
 
 def add(verbs: Verbs) -> None:
@@ -30,7 +33,10 @@ def run_influence(given: argparse.Namespace) -> int:
     from fusion_core.types import Failure
 
     model = open_model(given)
-    strategies = [s for s in chosen_strategies(model, given.strategy) if s in trained(model)]
+    chosen = chosen_strategies(model, given.strategy)
+    strategies = [s for s in chosen if s in trained(model)]
+    if not strategies:
+        raise CallError(f"of {', '.join(chosen)} it is not known what was learned from which record: {LEARNED}")
     record = record_of(given)
     if record is None:
         return 3

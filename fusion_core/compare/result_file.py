@@ -11,7 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from fusion_core.answer_table import marks
+from fusion_core.asked import Asked
+from fusion_core.compare.plan import made_of
 from fusion_core.compare.result import Comparison
 from fusion_core.errors import CallError, FusionError
 from fusion_core.log.durable import replace_file
@@ -34,17 +35,17 @@ def save_comparison(comparison: Comparison, made_of: Mapping[str, str], path: Pa
     replace_file(path, (json.dumps(content, allow_nan=False, separators=(",", ":")) + "\n").encode())
 
 
-def load_comparison(bundle: Path, records: Path) -> Comparison | None:
+def load_comparison(model: Path, records: Path, asked: Asked | None = None) -> Comparison | None:
     """Return the comparison beside a record set's folder; None without one, or where it is damaged or of other things.
 
-    bundle: the folder of the model it must have been made with.
+    model, asked: the model it must have been made with, and what that was asked where it is no bundle.
     """
     path = records / FILE_NAME
     if not path.is_file():
         return None
     try:
-        found, made_of = read_comparison(path)
-        return found if made_of == marks(bundle, records) else None
+        found, marks = read_comparison(path)
+        return found if marks == made_of(model, records, asked) else None
     except (OSError, FusionError):
         return None
 
@@ -57,8 +58,8 @@ def read_comparison(path: Path) -> tuple[Comparison, dict[str, str]]:
         content = parse_object(path.read_bytes())
         if set(content) != KEYS or content["format"] != FORMAT:
             raise ValueError(f"format {FORMAT} is read")
-        made_of = built(dict[str, str], content["marks"])
-        return built(Comparison, content["comparison"]), made_of
+        marks = built(dict[str, str], content["marks"])
+        return built(Comparison, content["comparison"]), marks
     except (ValueError, RecursionError) as error:
         raise CallError(f"{quoted(path.name)} holds no comparison: {error}", "metadata_damaged") from error
 

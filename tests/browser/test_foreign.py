@@ -11,8 +11,8 @@ from tests.browser.serving import DASHBOARD, serving
 from tests.conftest import SAMPLES
 from tests.fusion_core.foreign.tiny import FAMILIES
 
-#: One of each way to fuse: late, early, cross-attention, decoder.
-SHOWN = ("clip", "vilt", "blip", "llava")
+#: One of each way to fuse: late, early, cross-attention, decoder; and labels that are each a reading.
+SHOWN = ("clip", "vilt", "blip", "llava", "flava")
 OWN = "tests.fusion_core.own_example:make"
 
 
@@ -37,6 +37,7 @@ def test_a_foreign_model_shows_its_panels_and_claims_no_accuracy(browser, foreig
         expect(card).to_contain_text("cpu · float32 · ")
     board = page.inner_text(".board")
     assert "marginal donors" in board
+    assert "val =" not in board
     assert "contributions add up to full minus base" in board
     if name == "concat_pooled":
         assert "This strategy fuses without attention between tokens" in board
@@ -53,4 +54,24 @@ def test_a_foreign_model_shows_its_panels_and_claims_no_accuracy(browser, foreig
     visit.complete()
     assert visit.complaints == []
     visit.shot(f"foreign-{name}")
+    visit.context.close()
+
+
+def test_heads_of_a_model_that_reads_each_label_are_named_by_it(browser, foreign):
+    visit = Visit(browser, foreign)
+    page = visit.open("/?screen=inspect&model=flava&record=sq-test-0001&layer=stream 1")
+    visit.complete()
+    heads = page.locator('[data-control="head"] select')
+    assert heads.locator("option").all_inner_texts()[:3] == [
+        "all heads",
+        "\u201cred\u201d, head 1",
+        "\u201cred\u201d, head 2",
+    ]
+    expect(page.locator('[data-testid="line"]')).to_contain_text("mean of 2 heads, each read with 3 labels")
+    heads.select_option("3")
+    expect(page.locator('[data-testid="line"]')).to_contain_text("\u201cblue\u201d, head 2 of 2")
+    page.locator('[data-testid="heads"]').click()
+    expect(page.locator('[data-testid="overview"]')).to_contain_text("stream 1, \u201ca photo of the cat\u201d")
+    assert visit.complaints == []
+    visit.shot("foreign-heads-of-labels")
     visit.context.close()

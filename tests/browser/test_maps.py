@@ -18,7 +18,7 @@ PANE = """
 given => {
   const [group, axes, token, direction] = given;
   const pane = {
-    board: { ui: { head: -1, direction }, nameOf: (m) => m, active: () => token },
+    board: { ui: { head: -1, direction }, data: { classes: ["x", "y"] }, nameOf: (m) => m, active: () => token },
     token: (t) => t, axis: (m) => axes[m] ?? null, group: () => group,
   };
   const look = attentionLook(pane);
