@@ -25,10 +25,10 @@ class OpenedModels:
 
     def get(self, folder: str, open_it: Callable[[], FusedModel]) -> FusedModel:
         """Return a model, opened by `open_it` where it is not; whoever waits for one that is open waits for nobody."""
-        if (known := self._find(folder)) is not None:
+        if (known := self.find(folder)) is not None:
             return known
         with self._opening:
-            if (known := self._find(folder)) is not None:  # another session was ahead
+            if (known := self.find(folder)) is not None:  # another session was ahead
                 return known
             if self._make_room():
                 _settle()
@@ -44,7 +44,8 @@ class OpenedModels:
         with self._lock:
             return tuple(self._kept)
 
-    def _find(self, folder: str) -> FusedModel | None:
+    def find(self, folder: str) -> FusedModel | None:
+        """Return a model that is open, which is then the one used last; None where it is not."""
         with self._lock:
             if folder in self._kept:
                 self._kept.move_to_end(folder)

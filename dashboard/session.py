@@ -65,7 +65,8 @@ def opened_models() -> OpenedModels:
 
 def model(folder: str) -> FusedModel:
     """Return a model with its encoders, loaded once for all sessions; anew where it made room for others since."""
-    return opener(folder, partial(st.spinner, LOADING))()
+    # What is open is found at once: to look up where it came from takes as long as a swap may.
+    return opened_models().find(folder) or opener(folder, partial(st.spinner, LOADING))()
 
 
 def opener(folder: str, saying: Callable[[], AbstractContextManager[object]] = nullcontext) -> Callable[[], FusedModel]:
