@@ -20,7 +20,7 @@ from tests.conftest import absent
 from tests.fusion_core.foreign.conftest import LABELS, MATCH
 from tests.fusion_core.foreign.tiny import FAMILIES
 
-#: Decoders share one way to match, which is tried with one of them here and in the files of all.
+#: Decoders share one way to match: one of them stands for all here.
 ASKED = [
     pytest.param(name, asked, id=f"{name}-{'match' if asked.task else 'labels'}")
     for name in FAMILIES
