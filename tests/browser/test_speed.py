@@ -16,11 +16,15 @@ SWAPS = [f'[data-strategy="{name}"]' for name in ("concat", "early", "cross_atte
 
 SERVERS = 3  # what an empty fragment takes differs from one start of a server to the next, by up to a half
 
+#: Below this an empty fragment is within the browser's own clockwork, and three of them are no bound: 45 ms are well
+#: under the 60 that a swap may take.
+LEAST = 15.0
+
 
 @pytest.mark.timed
 def test_a_swap_of_strategy_costs_the_server_at_most_three_empty_fragments(browser):
     found = [measured(browser) for _ in range(SERVERS)]
-    ratio = statistics.median(swap / cheapest for cheapest, swap, _ in found)
+    ratio = statistics.median(swap / max(LEAST, cheapest) for cheapest, swap, _ in found)
     assert ratio <= 3, f"empty fragment, swap and paint in ms, per server: {found}"
     assert statistics.median(paint for _, _, paint in found) < 150
 
