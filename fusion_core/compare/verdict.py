@@ -19,7 +19,7 @@ from fusion_core.compare.significance import gain
 from fusion_core.contribute.emap import Emap
 from fusion_core.contribute.pid import PARTS
 from fusion_core.intervals import Z95
-from fusion_core.words import original_of, say
+from fusion_core.words import AS_LOADED, original_of, say
 
 ADDITIVE = ("late", "product_of_experts")
 MATTERS = 0.05  # of all answers
@@ -36,16 +36,21 @@ class _Evidence:
 
 
 def verdict(reports: Sequence[StrategyReport], rights: Rights, seed: int = 0) -> Verdict | None:
-    """Return the verdict; None where no strategy does better than chance.
+    """Return the verdict; None where no strategy that was fitted does better than chance.
 
-    rights: which of the same records each strategy answers rightly, `bool [N]`.
+    rights: which of the same records each strategy answers rightly, `bool [N]`. A model as loaded is no evidence: how
+    well it answers was never set against chance, and its family may relate nothing whatever the task holds.
     """
-    usable = [r for r in reports if r.status != "chance" and r.strategy in rights]
-    original = next((r for r in usable if r.strategy == original_of({r.strategy: r.status for r in usable})), None)
-    if original is not None:
-        return beside_original(verdict([r for r in usable if r is not original], rights, seed), original, rights)
+    usable = [r for r in reports if r.status not in ("chance", AS_LOADED) and r.strategy in rights]
     if not usable:
         return None
+    named = original_of({r.strategy: r.status for r in reports})
+    original = next((r for r in reports if r.strategy == named and r.strategy in rights), None)
+    found = _of_fitted(usable, rights, seed)
+    return found if original is None else beside_original(found, original, rights)
+
+
+def _of_fitted(usable: Sequence[StrategyReport], rights: Rights, seed: int) -> Verdict:
     found = _evidence(usable, rights, seed)
     needs = _needs(found)
     able = [r for r in usable if needs != "interaction" or r.strategy not in ADDITIVE]
@@ -53,14 +58,12 @@ def verdict(reports: Sequence[StrategyReport], rights: Rights, seed: int = 0) ->
     return Verdict(needs, chosen.strategy, _message(needs, found, chosen, able, rights), found.figures)
 
 
-def beside_original(found: Verdict | None, original: StrategyReport, rights: Rights) -> Verdict | None:
+def beside_original(found: Verdict, original: StrategyReport, rights: Rights) -> Verdict:
     """Return a verdict on fitted strategies that also knows the model whose encoders they were fitted on.
 
     It was made on other records and its cost is counted otherwise, so it is no evidence of what the task needs; but it
     is there already: a fitted strategy takes its place only where it is surely more accurate.
     """
-    if found is None:
-        return None
     more = gain(rights[found.strategy], rights[original.strategy])
     name, own = say(original.strategy), _number(float(rights[original.strategy].mean()))
     interval = f"{_number(more.value)}, 95 % {_number(more.low)} to {_number(more.high)}"

@@ -141,6 +141,8 @@ class Work:
         assert truth is not None
         rights = {s: answered(own) == truth for s, own in zip(self.model.strategies, self.logits, strict=True)}
         self.verdict = verdict(list(self.reports.values()), rights, self.seed)
+        if self.verdict is None:
+            self.left_out.append("a verdict: no strategy that was fitted here does better than chance")
 
     def fault(self, kind: str, severity: int) -> None:
         """Answer the damaged records; with the last severity, draw the curve."""
