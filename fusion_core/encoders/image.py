@@ -134,14 +134,7 @@ class ImageEncoder:
 
     def _axis(self, width: int, height: int) -> TokenAxis:
         assert self.spec.grid is not None
-        rows, columns = self.spec.grid
-        spans = tuple(
-            (c * width / columns, r * height / rows, (c + 1) * width / columns, (r + 1) * height / rows)
-            for r in range(rows)
-            for c in range(columns)
-        )
-        labels = tuple(f"row {r + 1}, column {c + 1}" for r in range(rows) for c in range(columns))
-        return TokenAxis("patches", labels, spans, (rows, columns))
+        return TokenAxis.cells(*self.spec.grid, (0.0, 0.0, width, height))
 
 
 class LiteGrid(nn.Module):

@@ -12,11 +12,10 @@ from torch import Tensor
 from fusion_core.encoders import EncoderSource
 from fusion_core.errors import ModelError
 from fusion_core.foreign.pictures import PatchEncoder
-from fusion_core.types import TokenAxis
+from fusion_core.foreign.shapes import ShorterSide
+from fusion_core.types import Box, TokenAxis
 
 LONGEST_RATIO = 1333 / 800  # of the longer side to the shorter, as the family resizes
-
-Box = tuple[float, float, float, float]
 
 
 class CentredEncoder(PatchEncoder):
@@ -74,12 +73,7 @@ class CentredEncoder(PatchEncoder):
     def _size(self, height: int, width: int) -> tuple[int, int]:
         """Return the size the family resizes to; a side is at least one divisor, where the family would fail."""
         assert self.shortest is not None
-        scale = self.shortest / min(height, width)
-        most = int(LONGEST_RATIO * self.shortest)
-        if max(height, width) * scale > most:
-            scale = most / max(height, width)
-        high, wide = (int(side * scale + 0.5) // self.divisor * self.divisor for side in (height, width))
-        return max(high, self.divisor), max(wide, self.divisor)
+        return ShorterSide(self.shortest, LONGEST_RATIO, self.divisor).size(height, width)[0]
 
 
 def _edge(size: Any) -> int:

@@ -15,7 +15,7 @@ from fusion_core.errors import ModelError
 from fusion_core.foreign.normalising import Normalising
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.pictures import Picture
-from fusion_core.types import ModalityInputs, TokenAxis, Tokens
+from fusion_core.types import Box, ModalityInputs, TokenAxis, Tokens
 
 #: A longer picture is cropped before it is resized: resized first it would take gigabytes.
 LONGEST_RATIO = 8.0
@@ -83,7 +83,7 @@ class PatchEncoder:
         cells = place[:, None] * self.grid[1] + place
         return torch.where(inside[:, None] & inside, cells, -1).expand(3, -1, -1)
 
-    def _fitted(self, pixels: np.ndarray) -> tuple[np.ndarray, tuple[float, float, float, float], tuple[str, ...]]:
+    def _fitted(self, pixels: np.ndarray) -> tuple[np.ndarray, Box, tuple[str, ...]]:
         """Return `uint8 [S, S, 3]`, the box of the picture it shows, and what was done."""
         height, width = pixels.shape[:2]
         image = Image.fromarray(pixels)
@@ -105,19 +105,14 @@ class PatchEncoder:
         box = (left * x, top * y, (left + self.side) * x, (top + self.side) * y)
         return np.asarray(shown), box, _cropped(box, width, height)
 
-    def _axis(self, box: tuple[float, float, float, float]) -> TokenAxis:
+    def _axis(self, box: Box) -> TokenAxis:
         rows, columns = self.grid
+        # Whole patches may cover less than the square.
         x, y = (box[2] - box[0]) * self.patch / self.side, (box[3] - box[1]) * self.patch / self.side
-        spans = tuple(
-            (box[0] + c * x, box[1] + r * y, box[0] + (c + 1) * x, box[1] + (r + 1) * y)
-            for r in range(rows)
-            for c in range(columns)
-        )
-        labels = tuple(f"row {r + 1}, column {c + 1}" for r in range(rows) for c in range(columns))
-        return TokenAxis("patches", labels, spans, (rows, columns))
+        return TokenAxis.cells(rows, columns, (box[0], box[1], box[0] + columns * x, box[1] + rows * y))
 
 
-def _cropped(box: tuple[float, float, float, float], width: int, height: int) -> tuple[str, ...]:
+def _cropped(box: Box, width: int, height: int) -> tuple[str, ...]:
     share = (box[2] - box[0]) * (box[3] - box[1]) / (width * height)
     return (
         (f"image cropped to its centre ({100 * share:.0f} % of it), as the model was made for",) if share < 0.98 else ()

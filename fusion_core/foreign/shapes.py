@@ -149,15 +149,9 @@ class ShapeEncoder:
             np.asarray(Image.fromarray(pixels).resize((wide, high), self.normalising.resample))
         )
         rows, columns = high // self.patch, wide // self.patch
-        spans = tuple(
-            (c * width / columns, r * height / rows, (c + 1) * width / columns, (r + 1) * height / rows)
-            for r in range(rows)
-            for c in range(columns)
-        )
-        labels = tuple(f"row {r + 1}, column {c + 1}" for r in range(rows) for c in range(columns))
         odd = (wide / high) / (width / height)
         note = (f"image squeezed to {wide} x {high} px from {width} x {height}",) if not 0.67 < odd < 1.5 else ()
-        return scaled, TokenAxis("patches", labels, spans, (rows, columns)), (*said, *note)
+        return scaled, TokenAxis.cells(rows, columns, (0.0, 0.0, width, height)), (*said, *note)
 
 
 def _places(grids: Sequence[tuple[int, int] | None], longest: int) -> Tensor:

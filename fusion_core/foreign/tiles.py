@@ -18,12 +18,10 @@ from fusion_core.foreign.head import ROWS
 from fusion_core.foreign.normalising import Normalising
 from fusion_core.fusion.head import TokenSpec
 from fusion_core.reading.pictures import Picture
-from fusion_core.types import ModalityInputs, TokenAxis, Tokens
+from fusion_core.types import Box, ModalityInputs, TokenAxis, Tokens
 
 #: Length of the longer side the family never goes beyond, and tiles of a picture that are read at most.
 LONGEST, MOST_TILES = 4_096, 100
-
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -183,25 +181,26 @@ class TileEncoder:
         return tiles, self._axis(rows, columns, (0.0, 0.0, float(width), float(height))), note
 
     def _axis(self, rows: int, columns: int, picture: Box) -> TokenAxis:
-        cells, (_, _, width, height) = self.tiling.cells, picture
         if not rows:
-            return TokenAxis("patches", _named(cells, ""), self._boxes(picture), (cells, cells))
-        labels: list[str] = []
-        spans: list[Box] = []
-        for r in range(rows):
-            for c in range(columns):
-                labels += _named(cells, f"tile {r + 1},{c + 1} ")
-                x, y = width / columns, height / rows
-                spans += self._boxes((c * x, r * y, (c + 1) * x, (r + 1) * y))
-        labels += _named(cells, "whole picture, ")
-        return TokenAxis("patches", tuple(labels), (*spans, *self._boxes(picture)))
+            return self._cells(picture)
+        _, _, width, height = picture
+        x, y = width / columns, height / rows
+        parts = [
+            self._cells((c * x, r * y, (c + 1) * x, (r + 1) * y), f"tile {r + 1},{c + 1} ")
+            for r in range(rows)
+            for c in range(columns)
+        ]
+        parts.append(self._cells(picture, "whole picture, "))
+        labels, spans = ([one for part in parts for one in getattr(part, name)] for name in ("labels", "spans"))
+        return TokenAxis("patches", tuple(labels), tuple(spans))
 
-    def _boxes(self, shown: Box) -> tuple[Box, ...]:
-        """Return the cells of a tile that shows this part of the picture."""
-        cells, share = range(self.tiling.cells), self.tiling.merged / self.tiling.side
-        x, y = (shown[2] - shown[0]) * share, (shown[3] - shown[1]) * share
-        left, top = shown[:2]
-        return tuple((left + c * x, top + r * y, left + (c + 1) * x, top + (r + 1) * y) for r in cells for c in cells)
+    def _cells(self, shown: Box, where: str = "") -> TokenAxis:
+        """Return the cells of a tile that shows this part of the picture: whole ones may cover less than the tile."""
+        cells, (left, top, right, bottom) = self.tiling.cells, shown
+        share = cells * self.tiling.merged / self.tiling.side
+        return TokenAxis.cells(
+            cells, cells, (left, top, left + (right - left) * share, top + (bottom - top) * share), where
+        )
 
     def _places(self, axis: TokenAxis | None, count: int) -> Tensor:
         """Return where tiles stand, `[N, 3]`; the columns are those tiles whose first cell lies at the top."""
@@ -212,7 +211,3 @@ class TileEncoder:
             found[:tiles, 0] = torch.arange(1, tiles + 1)
             found[: tiles + 1, 1:] = torch.tensor([tiles // columns, columns])
         return found
-
-
-def _named(cells: int, where: str) -> tuple[str, ...]:
-    return tuple(f"{where}row {r + 1}, column {c + 1}" for r in range(cells) for c in range(cells))

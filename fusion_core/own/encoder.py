@@ -112,13 +112,7 @@ def axis_of(modality: str, decoded: Any, spans: Spans) -> TokenAxis:
     if modality == "image":
         rows, columns = (int(n) for n in spans)  # type: ignore[arg-type]
         height, width = decoded.pixels.shape[:2]
-        boxes = tuple(
-            (c * width / columns, r * height / rows, (c + 1) * width / columns, (r + 1) * height / rows)
-            for r in range(rows)
-            for c in range(columns)
-        )
-        labels = tuple(f"row {r + 1}, column {c + 1}" for r in range(rows) for c in range(columns))
-        return TokenAxis("patches", labels, boxes, (rows, columns))
+        return TokenAxis.cells(rows, columns, (0.0, 0.0, width, height))
     pairs = tuple((float(a), float(b)) for a, b in spans)  # type: ignore[misc]
     if modality == "text":
         return TokenAxis("words", tuple(decoded[int(a) : int(b)] for a, b in pairs), pairs)

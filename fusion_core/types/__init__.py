@@ -20,7 +20,7 @@ from fusion_core.types.explanation import (
     SmallestChange,
 )
 from fusion_core.types.record import MODALITIES, Failure, Media, Record, Refusal
-from fusion_core.types.tokens import AxisKind, Inputs, Level, ModalityInputs, TokenAxis, Tokens
+from fusion_core.types.tokens import AxisKind, Box, Inputs, Level, ModalityInputs, TokenAxis, Tokens
 from fusion_core.types.trace import Trace
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "AttentionScores",
     "Attribution",
     "AxisKind",
+    "Box",
     "Cause",
     "Check",
     "Clue",

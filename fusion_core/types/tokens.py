@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # a screen may import these types without loading torch
 
 AxisKind = Literal["words", "patches", "frames"]
 Level = Literal["tokens", "raw"]
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in pixels of the picture
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,26 @@ class TokenAxis:
     labels: tuple[str, ...]
     spans: tuple[tuple[float, ...], ...]
     grid: tuple[int, int] | None = None
+
+    @classmethod
+    def cells(cls, rows: int, columns: int, box: Box, where: str = "") -> TokenAxis:
+        """Return the axis of a grid that cuts this box of the picture into cells, row by row, each named by its place.
+
+        where: what the names begin with.
+        """
+        (left, top, right, bottom), places = box, [(r, c) for r in range(rows) for c in range(columns)]
+        wide, high = right - left, bottom - top
+        spans = tuple(
+            (
+                left + c * wide / columns,
+                top + r * high / rows,
+                left + (c + 1) * wide / columns,
+                top + (r + 1) * high / rows,
+            )
+            for r, c in places
+        )
+        labels = tuple(f"{where}row {r + 1}, column {c + 1}" for r, c in places)
+        return cls("patches", labels, spans, (rows, columns))
 
 
 @dataclass(frozen=True)
