@@ -38,14 +38,13 @@ def attention_maps(tape: Tape, present: Collection[str], readout: Collection[str
             layer=captured.layer,
             query=query,
             key=key,
-            weights=_weights(captured, many)[:, rows, columns].numpy()
-            / (streams[_place(captured)] if query == "bottleneck" else 1),
+            weights=weights[:, rows, columns].numpy() / (streams[_place(captured)] if query == "bottleneck" else 1),
             kind=captured.kind,
             norm=float(captured.passed()[key][0].detach()) if captured.kind == "gate" else None,
             summary=query == _summary(captured, readout),
             of=int(captured.weights.shape[1]) if many and captured.kind == "attention" else 0,
         )
-        for captured in heard
+        for captured, weights in ((c, _weights(c, many)) for c in heard)
         for query, rows in _slices(captured.query)
         for key, columns in _slices(captured.key)
         if owner(query) not in absent and owner(key) not in absent

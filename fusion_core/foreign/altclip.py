@@ -55,8 +55,8 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     limit = int(text.max_position_embeddings) - int(text.pad_token_id) - 1
     pieces = PieceEncoder(folder.source, read_tokenizer(folder.path), embedding, limit, int(text.pad_token_id))
     towers = {"text": AltclipText(model, pieces), "image": ClipPicture(model)}
-    encoders = {"text": pieces, "image": clip_patches(model, folder)}
-    return late_parts(encoders, towers, model.logit_scale.exp(), None, asked)
+    patches = clip_patches(model, folder)
+    return late_parts({"text": pieces, "image": patches}, towers, model.logit_scale.exp(), None, asked)
 
 
 family("altclip")(Family({"labels": "AltCLIPModel", "match": "AltCLIPModel"}, "late", build))

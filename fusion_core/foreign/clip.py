@@ -59,8 +59,8 @@ def build(model: Any, folder: Folder, asked: Asked) -> Parts:
     end = tokenizer.encode("a").ids[-1]
     pieces = PieceEncoder(folder.source, tokenizer, embedding, int(text.max_position_embeddings), end)
     towers = {"text": ClipText(model, pieces), "image": ClipPicture(model)}
-    encoders = {"text": pieces, "image": clip_patches(model, folder)}
-    return late_parts(encoders, towers, model.logit_scale.exp(), None, asked)
+    patches = clip_patches(model, folder)
+    return late_parts({"text": pieces, "image": patches}, towers, model.logit_scale.exp(), None, asked)
 
 
 family("clip")(Family({"labels": "CLIPModel", "match": "CLIPModel"}, "late", build))

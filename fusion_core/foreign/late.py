@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fusion_core.asked import Asked
+from fusion_core.encoders import Encoder
 from fusion_core.errors import CallError
 from fusion_core.foreign.family import Parts
 from fusion_core.foreign.head import ForeignHead, in_parts
@@ -128,15 +129,15 @@ class LateHead(ForeignHead):
 
 
 def late_parts(
-    encoders: Mapping[str, object], towers: Mapping[str, nn.Module], scale: Tensor, bias: Tensor | None, asked: Asked
+    encoders: Mapping[str, Encoder], towers: Mapping[str, nn.Module], scale: Tensor, bias: Tensor | None, asked: Asked
 ) -> Parts:
     """Put towers together; labels go through the text tower once, as they were typed."""
     label = None
     text = encoders["text"]
     if asked.labels:
         with torch.no_grad():
-            inputs, _ = text.prepare(asked.labels)  # type: ignore[attr-defined]
-            label = in_parts(towers["text"].eval(), text.encode(inputs))  # type: ignore[attr-defined]
+            inputs, _ = text.prepare(asked.labels)
+            label = in_parts(towers["text"].eval(), text.encode(inputs))
             label = label / label.norm(dim=-1, keepdim=True)
-    specs = {m: encoder.spec for m, encoder in encoders.items()}  # type: ignore[attr-defined]
-    return Parts(encoders, LateHead(specs, towers, scale, bias, label))  # type: ignore[arg-type]
+    specs = {m: encoder.spec for m, encoder in encoders.items()}
+    return Parts(encoders, LateHead(specs, towers, scale, bias, label))
