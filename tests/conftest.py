@@ -37,6 +37,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: LONGEST.index(group(item)) if group(item) in LONGEST else len(LONGEST))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
+        if "browser" in item.path.relative_to(ROOT).parts:
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=r"Timeout \d+ms"))
 
 
 def pytest_make_parametrize_id(val, argname):

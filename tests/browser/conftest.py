@@ -12,6 +12,7 @@ from tests.browser.serving import READY, serving
 
 SHOTS = Path(__file__).with_name("shots")
 PATIENCE = 60_000  # milliseconds: the first page loads the model
+OPENED = pytest.StashKey[list["Visit"]]()
 expect.set_options(timeout=PATIENCE)
 
 
@@ -80,9 +81,10 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser, server):
+def visit(request, browser, server):
     """Open pages; when the test is over, no console may have complained."""
     opened: list[Visit] = []
+    request.node.stash[OPENED] = opened
 
     def start(**options) -> Visit:
         opened.append(Visit(browser, server, **options))
@@ -93,3 +95,14 @@ def visit(browser, server):
     for v in opened:
         v.context.close()
     assert complaints == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Say of a failed test what its pages showed."""
+    report = yield
+    if call.when == "call" and report.outcome in ("failed", "rerun"):
+        for place, one in enumerate(item.stash.get(OPENED, [])):
+            seen = one.page.inner_text("body")[:4_000]
+            report.sections.append((f"page {place + 1}: {one.page.url}", seen))
+    return report

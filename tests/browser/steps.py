@@ -81,7 +81,14 @@ def upload(visit, text: str = "", image: dict | None = None, audio: dict | None 
         drop(visit, "upload image", image)
     if audio:
         drop(visit, "upload audio", audio)
-    dialog.get_by_role("button", name="Inspect this record").click()
+    inspect_record(visit, dialog)
+
+
+def inspect_record(visit, dialog) -> None:
+    """Press the panel's button until the record is read: the panel has gone, or says what was wrong."""
+    button = dialog.get_by_role("button", name="Inspect this record")
+    read = visit.page.locator(f"body:not(:has({DIALOG})), {DIALOG} [data-testid=stAlert]").first
+    press(button, read)
 
 
 def upload_set(visit, name: str, data: bytes) -> None:

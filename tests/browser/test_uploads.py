@@ -13,6 +13,7 @@ from tests.browser.steps import (
     TEST,
     damaged_set,
     download,
+    inspect_record,
     open_upload,
     picture_file,
     press,
@@ -60,7 +61,7 @@ def test_a_photo_and_a_recorded_note_get_an_answer(visit):
     dialog.get_by_test_id("stAudioInput").get_by_role("button", name="Stop recording").click()
     dialog.get_by_test_id("stAudioInput").get_by_role("button", name="Play").wait_for()
     here.shot("photo-and-note-1440")
-    dialog.get_by_role("button", name="Inspect this record").click()
+    inspect_record(here, dialog)
     shown_record(here, "upload")
     assert "absent" in here.text("ledger-text")
     assert re.search(r"[+−]\d", here.text("ledger-image"))
