@@ -72,6 +72,11 @@ def present_screen() -> None:
     present.render()
 
 
+def first_screen() -> None:
+    """Lead on from the first screen's own name, under which Streamlit does not serve a default page."""
+    st.switch_page(TRIAGE if LOGGED else INSPECT, query_params=st.query_params.to_dict())
+
+
 def _go_where_the_link_leads(here: str) -> None:
     from dashboard import state
 
@@ -81,15 +86,17 @@ def _go_where_the_link_leads(here: str) -> None:
 
 
 LOGGED = any(place.log is not None for place in workplaces(sys.argv[1:]))
-TRIAGE = st.Page(triage_screen, title="Triage", url_path="triage", default=LOGGED)
-INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect", default=not LOGGED)
+# A default page is served at the root alone: its own name must be that of another page, which leads on to it.
+TRIAGE = st.Page(triage_screen, title="Triage", url_path="home" if LOGGED else "triage", default=LOGGED)
+INSPECT = st.Page(inspect_screen, title="Inspect", url_path="inspect" if LOGGED else "home", default=not LOGGED)
 COMPARE = st.Page(compare_screen, title="Compare", url_path="compare")
 FIT = st.Page(fit_screen, title="Fit", url_path="fit")
 GUIDE = st.Page(guide_screen, title="Which fusion", url_path="guide")
 PRESENT = st.Page(present_screen, title="Present", url_path="present")
+BY_NAME = st.Page(first_screen, title="First", url_path="triage" if LOGGED else "inspect", visibility="hidden")
 SCREENS = {"inspect": INSPECT, "compare": COMPARE, "fit": FIT, "guide": GUIDE, "present": PRESENT}
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")
 st.logo(str(Path(__file__).with_name("wordmark.svg")), size="large")
 st.html(Path(__file__).with_name("style.css"))
-st.navigation([TRIAGE, INSPECT, COMPARE, FIT, GUIDE, PRESENT], position="top").run()
+st.navigation([TRIAGE, INSPECT, COMPARE, FIT, GUIDE, PRESENT, BY_NAME], position="top").run()

@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from fusion_core.commands.flags import Verbs, emit, encoder_flags, named_model, open_model, say, verb
+from fusion_core.commands.flags import (
+    Verbs,
+    announce_own_code,
+    emit,
+    encoder_flags,
+    named_model,
+    open_announced,
+    open_model,
+    verb,
+)
 from fusion_core.errors import CODES, CallError
 
 
@@ -27,12 +36,12 @@ def run_doctor(given: argparse.Namespace) -> int:
             emit({"kind": "code", "code": code, "meaning": meaning})
         return 0
     if given.model_object:
-        say(f"running your own code: {given.model_object}")
+        announce_own_code(given)
         points = list(object_capabilities(given.model_object))
         for line in points:
             emit(line)
         if all(line["supported"] for line in points):
-            for line in capabilities(open_model(given)):
+            for line in capabilities(open_announced(given)):
                 emit(line)
         return 0
     if given.model is not None and not given.model.exists():

@@ -141,13 +141,23 @@ def asked_of(given: argparse.Namespace) -> Any:
     return Asked(*named, given.device, given.dtype)
 
 
+def announce_own_code(given: argparse.Namespace) -> None:
+    """Say whose code is about to run, where an object of the operator's own is named."""
+    if given.model_object:
+        say(f"running your own code: {given.model_object}")
+
+
 def open_model(given: argparse.Namespace, donors: Callable[[], Any] | None = None) -> Any:
+    """Load the model that is named, saying so if it is code of their own; see `open_announced`."""
+    announce_own_code(given)
+    return open_announced(given, donors)
+
+
+def open_announced(given: argparse.Namespace, donors: Callable[[], Any] | None = None) -> Any:
     """Load the model that is named; one without donors draws them from `donors`, else from `--records`."""
     from fusion_core.opening import open_fused
     from fusion_core.reading.records import read
 
-    if given.model_object:
-        say(f"running your own code: {given.model_object}")
     named = getattr(given, "records", None)
     records = donors if donors is not None or named is None else lambda: read(named).records
     return open_fused(given.model, roots(given), asked_of(given), records)

@@ -14,6 +14,8 @@ from fusion_core.foreign.head import ForeignHead
 from fusion_core.foreign.place import Place
 from fusion_core.registry import Registry
 
+DECODER = "decoder"  # the one kind of fusion that is told something beside the record
+
 
 @dataclass(frozen=True)
 class Parts:

@@ -7,7 +7,7 @@ same with and without.
 
 from __future__ import annotations
 
-from fusion_core.foreign.family import Family, family
+from fusion_core.foreign.family import DECODER, Family, family
 from fusion_core.foreign.tiled import build_tiled
 
 CLASSES = {"labels": "Idefics3ForConditionalGeneration", "match": "Idefics3ForConditionalGeneration"}
@@ -15,4 +15,4 @@ CLASSES = {"labels": "Idefics3ForConditionalGeneration", "match": "Idefics3ForCo
 #: Its class would make any model that is named there.
 PARTS = {"text_config": ("llama",)}
 
-family("idefics3")(Family(CLASSES, "decoder", build_tiled, parts=PARTS))
+family("idefics3")(Family(CLASSES, DECODER, build_tiled, parts=PARTS))

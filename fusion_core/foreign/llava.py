@@ -11,7 +11,7 @@ from fusion_core.asked import Asked
 from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import ModelError
 from fusion_core.foreign.decoder import DecoderHead
-from fusion_core.foreign.family import Family, Parts, family
+from fusion_core.foreign.family import DECODER, Family, Parts, family
 from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.pictures import PatchEncoder
 from fusion_core.foreign.pieces import prompted_pieces
@@ -57,4 +57,4 @@ PARTS = {
     "vision_config": ("clip_vision_model", "siglip_vision_model"),
 }
 
-family("llava")(Family(CLASSES, "decoder", build, parts=PARTS))
+family("llava")(Family(CLASSES, DECODER, build, parts=PARTS))

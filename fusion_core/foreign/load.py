@@ -14,7 +14,7 @@ from fusion_core.encoders import EncoderSource
 from fusion_core.encoders.stack import EncoderStack, LoadedStack
 from fusion_core.errors import CallError
 from fusion_core.foreign.donors import DONORS, draw
-from fusion_core.foreign.family import Family, Parts, family_of
+from fusion_core.foreign.family import DECODER, Family, Parts, family_of
 from fusion_core.foreign.folder import Folder, open_folder
 from fusion_core.foreign.late import LateHead
 from fusion_core.foreign.place import Place, place_of
@@ -34,6 +34,8 @@ def load_foreign(path: Path, asked: Asked, records: Records | None = None, seed:
     """
     folder = open_folder(path)
     name, found = family_of(folder)
+    if asked.prompt and found.fusion != DECODER:
+        raise CallError(f"{path.name} is no decoder: {name} is told nothing but the record; leave out --prompt")
     classes = asked.classes
     parts = parts_of(found, folder, asked, place_of(asked))
     stack = LoadedStack(parts.encoders)

@@ -21,7 +21,7 @@ from fusion_core.asked import Asked
 from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import ModelError
 from fusion_core.foreign.decoder import FREE_PIECES, DecoderHead
-from fusion_core.foreign.family import Family, Parts, family
+from fusion_core.foreign.family import DECODER, Family, Parts, family
 from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.pictures import PatchEncoder
 from fusion_core.foreign.pieces import prompted_pieces
@@ -98,4 +98,4 @@ CLASSES = {"labels": "PaliGemmaForConditionalGeneration", "match": "PaliGemmaFor
 #: Its class would make any model that is named there.
 PARTS = {"text_config": ("gemma", "gemma2"), "vision_config": ("siglip_vision_model",)}
 
-family("paligemma")(Family(CLASSES, "decoder", build, parts=PARTS))
+family("paligemma")(Family(CLASSES, DECODER, build, parts=PARTS))

@@ -51,9 +51,13 @@ class PieceEncoder:
         # From a padding row of zeros, where a root-mean-square norm has no slope, integrated sums do not add up.
         self.blank = padding if bool(padding.any()) else self._mean_piece()
         self.baseline_name = "padding pieces" if bool(padding.any()) else "mean pieces"
-        self.limit = limit - len(self.before) - len(self.after)
         self.spec = TokenSpec(int(embedding.weight.shape[1]), "words")
-        self.preprocessing: dict[str, Any] = {"pieces": self.limit}
+        self.read_at_most(limit - len(self.before) - len(self.after))
+
+    def read_at_most(self, pieces: int) -> None:
+        """Bound the pieces of a text, special ones left out."""
+        self.limit = pieces
+        self.preprocessing: dict[str, Any] = {"pieces": pieces}
 
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Return the embeddings of pieces, `[P, d]`."""
@@ -140,6 +144,5 @@ def prompted_pieces(
     pad = language.config.pad_token_id
     pad = int(pad) if isinstance(pad, int) and 0 <= pad < table.num_embeddings else 0
     found = PieceEncoder(source, tokenizer, table, MAX_PROMPTED, pad, (prompt.lead, prompt.trail), prompt.space)
-    found.limit = min(left, MAX_PROMPTED)
-    found.preprocessing = {"pieces": found.limit}
+    found.read_at_most(min(left, MAX_PROMPTED))
     return found

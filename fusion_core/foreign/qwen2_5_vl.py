@@ -6,9 +6,9 @@ video, are not read.
 
 from __future__ import annotations
 
-from fusion_core.foreign.family import Family, family
+from fusion_core.foreign.family import DECODER, Family, family
 from fusion_core.foreign.qwen_vision import build
 
 CLASSES = {"labels": "Qwen2_5_VLForConditionalGeneration", "match": "Qwen2_5_VLForConditionalGeneration"}
 
-family("qwen2_5_vl")(Family(CLASSES, "decoder", build))
+family("qwen2_5_vl")(Family(CLASSES, DECODER, build))

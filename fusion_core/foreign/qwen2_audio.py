@@ -11,7 +11,7 @@ from fusion_core.asked import Asked
 from fusion_core.encoders.text import read_tokenizer
 from fusion_core.errors import ModelError
 from fusion_core.foreign.decoder import DecoderHead
-from fusion_core.foreign.family import Family, Parts, family
+from fusion_core.foreign.family import DECODER, Family, Parts, family
 from fusion_core.foreign.folder import Folder
 from fusion_core.foreign.pieces import prompted_pieces
 from fusion_core.foreign.prompt import Template, read_prompt, stop_pieces
@@ -55,4 +55,4 @@ CLASSES = {"labels": "Qwen2AudioForConditionalGeneration", "match": "Qwen2AudioF
 #: Its class would make any model that is named there.
 PARTS = {"text_config": ("qwen2",), "audio_config": ("qwen2_audio_encoder",)}
 
-family("qwen2_audio")(Family(CLASSES, "decoder", build, parts=PARTS))
+family("qwen2_audio")(Family(CLASSES, DECODER, build, parts=PARTS))

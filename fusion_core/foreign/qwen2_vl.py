@@ -5,9 +5,9 @@ A record has one picture: several, and video, are not read.
 
 from __future__ import annotations
 
-from fusion_core.foreign.family import Family, family
+from fusion_core.foreign.family import DECODER, Family, family
 from fusion_core.foreign.qwen_vision import build
 
 CLASSES = {"labels": "Qwen2VLForConditionalGeneration", "match": "Qwen2VLForConditionalGeneration"}
 
-family("qwen2_vl")(Family(CLASSES, "decoder", build))
+family("qwen2_vl")(Family(CLASSES, DECODER, build))

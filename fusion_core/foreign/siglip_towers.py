@@ -80,8 +80,7 @@ class SiglipText(nn.Module):
         self.before, self.after = pieces.embed(pieces.before), pieces.embed(pieces.after)
         self.pad = pieces.embed([pieces.pad])[0]
         # The last position is one of its own: where a tokenizer closes no text, it is padding.
-        pieces.limit = min(pieces.limit, length - len(self.before) - 1)
-        pieces.preprocessing = {"pieces": pieces.limit}
+        pieces.read_at_most(min(pieces.limit, length - len(self.before) - 1))
 
     def forward(self, tokens: Tokens) -> Tensor:
         """Return `[B, E]` of `tokens [B, P, D]`; pieces that are masked out leave the sequence."""

@@ -7,7 +7,7 @@ puts before a text without a picture is left out, so that a text is the same wit
 
 from __future__ import annotations
 
-from fusion_core.foreign.family import Family, family
+from fusion_core.foreign.family import DECODER, Family, family
 from fusion_core.foreign.tiled import build_tiled
 
 CLASSES = {"labels": "SmolVLMForConditionalGeneration", "match": "SmolVLMForConditionalGeneration"}
@@ -15,4 +15,4 @@ CLASSES = {"labels": "SmolVLMForConditionalGeneration", "match": "SmolVLMForCond
 #: Its class would make any model that is named there.
 PARTS = {"text_config": ("llama",)}
 
-family("smolvlm")(Family(CLASSES, "decoder", build_tiled, parts=PARTS))
+family("smolvlm")(Family(CLASSES, DECODER, build_tiled, parts=PARTS))

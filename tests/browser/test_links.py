@@ -62,6 +62,11 @@ def test_a_nonsense_link_opens_the_default(visit):
     assert here.text("headline").startswith("Predicted")
 
 
+def test_the_first_screen_is_found_by_its_name_too(visit):
+    page = visit().triage("/triage")
+    assert page.get_by_text("Page not found").count() == 0
+
+
 def test_a_class_that_the_other_model_has_not_is_let_go(visit):
     here = visit()
     page = here.open("/?model=feedback&view=attribution&seam=input&target=purple&beside=late&strategy=late")

@@ -250,3 +250,9 @@ def test_the_command(tmp_path, log, capsys):
     assert main([*call, *several]) == 3
     assert main([*call, "--map", "id"]) == 2
     assert "--map" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_said_so(tmp_path, log, capsys):
+    assert main(["import", "--file", str(tmp_path / "served.csv"), "--log", str(log)]) == 2
+    assert capsys.readouterr().err.strip() == f"import: there is no file '{tmp_path / 'served.csv'}'"
+    assert not log.exists()

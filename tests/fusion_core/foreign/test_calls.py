@@ -43,6 +43,7 @@ def test_a_model_that_is_not_there_is_not_taken_for_a_bundle(capsys, tmp_path):
         (("--labels", "red,blue", "--task", "match"), "give either --labels or --task, not both"),
         (("--labels", "red"), "--labels needs 2 to 1,000 labels; 1 were given"),
         ((), "say what to ask of this model"),
+        (("--labels", "red,blue", "--prompt", "Which?"), "is no decoder: clip is told nothing but the record"),
     ],
 )
 def test_what_is_asked_wrongly_is_named(capsys, model, asked, said):
