@@ -74,7 +74,9 @@ def present_screen() -> None:
 
 def first_screen() -> None:
     """Lead on from the first screen's own name, under which Streamlit does not serve a default page."""
-    st.switch_page(TRIAGE if LOGGED else INSPECT, query_params=st.query_params.to_dict())
+    with st.spinner(STARTING):
+        from dashboard import state
+    st.switch_page(TRIAGE if LOGGED else INSPECT, query_params=state.link())
 
 
 def _go_where_the_link_leads(here: str) -> None:

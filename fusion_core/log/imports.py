@@ -58,7 +58,7 @@ def import_log(
     started = time.monotonic()
     check_suffix(file.name)
     if not file.exists():
-        raise CallError(f"there is no file {quoted(str(file))}", "file_missing")
+        raise CallError(f"there is no file {quoted(file.name)}", "file_missing")
     columns = default_mapping(_columns(file), mapping or {}, file.name)
     found = survey(_rows(file, columns), columns, tuple(classes))
     kept = _run(file, run or plain_run_name(file.stem), columns, found, part_rows)

@@ -254,5 +254,5 @@ def test_the_command(tmp_path, log, capsys):
 
 def test_a_file_that_is_not_there_is_said_so(tmp_path, log, capsys):
     assert main(["import", "--file", str(tmp_path / "served.csv"), "--log", str(log)]) == 2
-    assert capsys.readouterr().err.strip() == f"import: there is no file '{tmp_path / 'served.csv'}'"
+    assert capsys.readouterr().err.strip() == "import: there is no file 'served.csv'"
     assert not log.exists()
