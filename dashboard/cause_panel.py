@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from dashboard import log_session, record_session, session, state
@@ -12,19 +10,29 @@ from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
 from dashboard.views.cause import cause_html, cause_line_html
 from dashboard.views.escape import markdown_safe
+from fusion_core.diagnose.reference import Reference
 from fusion_core.diagnose.run import diagnose_record
-from fusion_core.errors import FusionError, ModelError
-from fusion_core.types import Record
+from fusion_core.errors import FusionError
+from fusion_core.types import Diagnosis, Record
+
+MINUTES = "This model is large: its signals and every repair are many passes."
 
 
 def cause_panel(place: Workplace, opened: OpenSet, content: str, record: Record, found: Inspection) -> None:
-    """Show the cause of the open record under the strategy that the model's reference was made with."""
+    """Show the cause of the open record under the strategy that the model's reference was made with.
+
+    Under a heavy strategy it is looked for when somebody asks.
+    """
     parts = record_session.parts(opened, content)
-    if "diagnosis" not in parts:
-        parts["diagnosis"] = _diagnose(place, opened, record)
-    said = parts["diagnosis"]
     with st.container(border=True, key="cause"):
         st.markdown("**What went wrong?** :small[:gray[its signals beside those of clean records; repairs tested]]")
+        if "diagnosis" not in parts:
+            reference = _reference(place)
+            heavy = isinstance(reference, Reference) and reference.strategy in found.heavy
+            if heavy and not st.button("Look for the cause", key="diagnose", type="tertiary", help=MINUTES):
+                return
+            parts["diagnosis"] = _diagnose(place, opened, record, reference)
+        said = parts["diagnosis"]
         if isinstance(said, str):
             st.caption(markdown_safe(said))
             return
@@ -42,15 +50,24 @@ def cause_line(place: Workplace, opened: OpenSet, id: str) -> None:
             st.html(cause_line_html(*logged))
 
 
-def _diagnose(place: Workplace, opened: OpenSet, record: Record) -> tuple[Any, str] | str:
-    """Return the diagnosis and the strategy it is of, or why there is none."""
+def _reference(place: Workplace) -> Reference | str:
+    """Return what clean records look like to a model, or why that is not known."""
     try:
         model = session.model(str(place.model))
-        reference = log_session.reference(str(place.model), model.mark, model)
-        with session.own_files(opened):
-            return diagnose_record(model, reference, record), reference.strategy
-    except ModelError as error:
+        return log_session.reference(str(place.model), model.mark, model)
+    except FusionError as error:
         return f"No diagnosis: {error}."
+
+
+def _diagnose(
+    place: Workplace, opened: OpenSet, record: Record, reference: Reference | str
+) -> tuple[Diagnosis, str] | str:
+    """Return the diagnosis and the strategy it is of, or why there is none."""
+    if isinstance(reference, str):
+        return reference
+    try:
+        with session.own_files(opened):
+            return diagnose_record(session.model(str(place.model)), reference, record), reference.strategy
     except FusionError as error:
         return f"This record could not be diagnosed: {error}."
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from dashboard.inspection import Inspection
 from dashboard.views.judged import judged_json, maps_of, raw_maps
-from dashboard.views.labels import LABELS, say
+from dashboard.views.labels import LABELS
 from dashboard.views.maps import Explained, attention_sites, by_heads_too_large, map_kind, map_name
 from fusion_core.attend import attention_scores
 from fusion_core.attend.heads import tried_heads
-from fusion_core.attribute import method
-from fusion_core.errors import CallError
 from fusion_core.model import FusedModel
-from fusion_core.question import DEFAULT_METHOD, Question, attribute, problems
+from fusion_core.question import DEFAULT_METHOD, Question, attribute
 from fusion_core.random_heads import attribution_check, raw_check, view_check
 from fusion_core.types import AttentionMap, AttentionScores, Attribution, Check, Seam, Trace
 from fusion_core.verify.faithfulness import RemovalTable, judge, removal_table
@@ -29,6 +24,7 @@ from fusion_core.verify.polarity import polarity_violations
 
 Json = dict[str, Any]
 Report = Callable[[int, int, tuple[Attribution, ...]], None]
+Passes = Callable[[int, int], None]
 SEAMS: tuple[Seam, ...] = ("fusion", "input")
 SLOW = 10.0  # seconds from which an attribution begins only when somebody says so; the board has the same number
 
@@ -69,11 +65,15 @@ NOTHING_MORE = More({}, {})
 
 
 def explain_classes(model: FusedModel, found: Inspection, classes: Sequence[str]) -> More:
-    """Explain classes at the fusion seam under every strategy that has not yet, so that any may be chosen."""
+    """Explain classes at the fusion seam under every strategy that has not yet, so that any may be chosen.
+
+    Heavy strategies get the attention scores of these classes only.
+    """
     explained: dict[str, tuple[Explained, ...]] = {}
     scores: dict[str, tuple[AttentionScores, ...]] = {}
     for trace in found.traces:
-        left = [name for name in classes if name not in {a.target for a in trace.attributions}]
+        there = classes if trace.strategy in found.heavy else [a.target for a in trace.attributions]
+        left = [name for name in classes if name not in there]
         explained[trace.strategy] = tuple(
             Explained(DEFAULT_METHOD, attribute(model, found.inputs, found.tokens, trace.strategy, name, Question()))
             for name in left
@@ -100,41 +100,6 @@ def explain(model: FusedModel, found: Inspection, wanted: Wanted, report: Report
     return Explained(wanted.method, parts)
 
 
-def methods(model: FusedModel, found: Inspection) -> list[Json]:
-    """Return every attribution method with its cost on this record, in passes and seconds, at each seam it works at.
-
-    Seconds are the passes times what one pass takes here under the first strategy.
-    """
-    strategy = found.traces[0].strategy
-    pace = {"fusion": _pace(lambda: model.fuse(found.tokens, strategy)), "input": _pace(lambda: _whole(model, found))}
-    offered = []
-    for name, about in method.items():
-        cost = {}
-        for seam in SEAMS:
-            with suppress(CallError):  # it does not work there
-                question = Question(method=name, seam=seam)
-                posed = problems(model, found.inputs, found.tokens, strategy, model.classes[0], question)
-                planned = sum(method[chosen].passes(problem) for chosen, problem in posed)
-                cost[seam] = {"passes": planned, "seconds": round(planned * pace[seam], 2)}
-        offered.append({"name": name, "label": say(name), "sentence": about.sentence, "cost": cost})
-    return offered
-
-
-def _whole(model: FusedModel, found: Inspection) -> None:
-    model.fuse(model.encode(found.inputs), found.traces[0].strategy)
-
-
-def _pace(run: Callable[[], object]) -> float:
-    """Return the seconds of one pass: the shorter of two."""
-    spent = []
-    for _ in range(2):
-        started = time.perf_counter()
-        with torch.no_grad():
-            run()
-        spent.append(time.perf_counter() - started)
-    return min(spent)
-
-
 def moving_heads(model: FusedModel, found: Inspection, trace: Trace) -> dict[str, list[float]]:
     """Return by how much taking out each attention head moves the explained logit, per layer as the board names it.
 
@@ -155,12 +120,16 @@ def moving_heads(model: FusedModel, found: Inspection, trace: Trace) -> dict[str
     }
 
 
-def removals(model: FusedModel, found: Inspection, strategy: str, target: str, each: bool) -> RemovalTable:
+def removals(
+    model: FusedModel, found: Inspection, strategy: str, target: str, each: bool, report: Passes | None = None
+) -> RemovalTable:
     """Measure what removing tokens does under a strategy, by which any map of the class can be judged.
 
-    each: also the tokens of each modality by themselves.
+    each: also the tokens of each modality by themselves. report: told passes done and planned; whoever raises in it
+    ends this.
     """
-    return removal_table(model, found.tokens, strategy, model.classes.index(target), each=each)
+    number = model.classes.index(target)
+    return removal_table(model, found.tokens, strategy, number, each=each, report=report)
 
 
 def judge_map(

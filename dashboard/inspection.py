@@ -22,7 +22,7 @@ from fusion_core.errors import RecordError
 from fusion_core.influence import InfluenceIndex
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex
-from fusion_core.question import Question
+from fusion_core.question import DEFAULT_METHOD, Question, is_heavy
 from fusion_core.reading.bounded import decode_audio, decode_image
 from fusion_core.reading.media import read_media
 from fusion_core.reading.records import RecordSet
@@ -38,7 +38,7 @@ TIMED = 8  # records
 class Inspection:
     """A record under every strategy, with its media as they are shown (small, however large the files were).
 
-    failures: why a strategy has no answer.
+    failures: why a strategy has no answer. heavy: strategies whose attributions nobody should wait for unasked.
     """
 
     inputs: Inputs
@@ -47,6 +47,7 @@ class Inspection:
     failures: dict[str, str]
     image: dict[str, Any] | None
     audio: dict[str, Any] | None
+    heavy: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,19 @@ def content_key(record: Record) -> str:
 def inspect_record(model: FusedModel, record: Record) -> Inspection:
     """Trace a record under every strategy, its own answers and its true class explained at the fusion seam.
 
+    Of heavy strategies no attribution is made here: the board offers them with what they cost.
     Raises RecordError when the record cannot be read, or no strategy has a finite answer.
     """
     inputs, tokens = model.encode_record(record)
     truth = (record.label,) if record.label in model.classes else ()
-    found = trace_strategies(model, record, inputs, tokens, model.strategies, Question(also=truth))
+    heavy = frozenset(name for name in model.strategies if is_heavy(model, tokens, name))
+    found = [
+        each
+        for name in model.strategies
+        for each in trace_strategies(
+            model, record, inputs, tokens, (name,), Question(None if name in heavy else DEFAULT_METHOD, also=truth)
+        )
+    ]
     failures = {str(f.strategy): f for f in found if isinstance(f, Failure)}
     if len(failures) == len(found):
         first = next(iter(failures.values()))
@@ -83,6 +92,7 @@ def inspect_record(model: FusedModel, record: Record) -> Inspection:
         failures={name: failure.message for name, failure in failures.items()},
         image=_image(record) if "image" in model.modalities else None,
         audio=_audio(model, record, inputs, traces) if "audio" in model.modalities else None,
+        heavy=heavy,
     )
 
 
@@ -113,11 +123,17 @@ def _pace(encoder: Encoder) -> float:
 
 
 def classes_left(model: FusedModel, found: Inspection) -> tuple[str, ...]:
-    """Return the classes not explained under every strategy yet, those that any strategy finds likely first."""
+    """Return the classes that some strategy has not all maps of yet, those that any strategy finds likely first."""
     likely = np.max([trace.prediction.probabilities for trace in found.traces], axis=0)
-    done = set.intersection(*({a.target for a in trace.attributions} for trace in found.traces))
+    done = set.intersection(*(_mapped(model, found, trace) for trace in found.traces))
     ranked = np.argsort(-likely, kind="stable")
     return tuple(model.classes[i] for i in ranked if model.classes[i] not in done)
+
+
+def _mapped(model: FusedModel, found: Inspection, trace: Trace) -> set[str]:
+    """Return the classes of which a trace has the attribution, where it comes by itself, and the attention scores."""
+    explained = set(model.classes) if trace.strategy in found.heavy else {a.target for a in trace.attributions}
+    return explained & {trace.target} if trace.scores else explained
 
 
 def fusion_costs(model: FusedModel) -> dict[str, StrategyCost]:

@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard import record_session, session, state, viewer
 from dashboard.cause_panel import cause_panel
 from dashboard.deeper import Deeper
-from dashboard.inspection import classes_left, content_key
+from dashboard.inspection import Inspection, classes_left, content_key
 from dashboard.options import Workplace
 from dashboard.uploads import OpenSet
 from dashboard.viewer import Selection
@@ -23,10 +23,11 @@ from dashboard.work import A_FEW, Work
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
 from fusion_core.types import Record, Trace
-from fusion_core.words import ORIGINAL
+from fusion_core.words import AS_LOADED, ORIGINAL
 
 BOARD = "board"
 TRACING = "Tracing the record under every strategy: about a second."
+TRACING_LARGE = "Tracing the record: a second with a small model, a minute or more with a large one on a processor."
 
 
 def selection(loaded: FusedModel, record_id: str | None = None) -> Selection:
@@ -86,7 +87,8 @@ def _show(
     if viewer.stands(BOARD):
         found = record_session.inspection(folder, opened, record)
     else:
-        with meanwhile, st.spinner(TRACING):
+        loaded_whole = any(fitted.status == AS_LOADED for fitted in loaded.fitted.values())
+        with meanwhile, st.spinner(TRACING_LARGE if loaded_whole else TRACING):
             found = record_session.inspection(folder, opened, record)
     now = selection(loaded, record.id)
     left = classes_left(loaded, found)
@@ -99,7 +101,7 @@ def _show(
         later, stage = work.later(now, fills > 0, left[: fills * A_FEW], fills > 0 and fills * A_FEW >= len(left), near)
     stage = f"{fills} {compared and compared.key} {stage}"
     traces = {trace.strategy: trace for trace in found.traces}
-    cards = [_card(loaded, name, traces.get(name), found.failures.get(name)) for name in loaded.strategies]
+    cards = [_card(loaded, name, traces.get(name), found) for name in loaded.strategies]
     content = record_session.board_content(folder, key, stage, found, cards, later)
     around = {
         "presenting": presenting,
@@ -151,7 +153,7 @@ def _note(content: str, asked: Mapping[str, Any]) -> None:
             change(content, "judge" if what == "judge" else "start", tuple(str(entry.get(n, "")) for n in names))
 
 
-def _card(loaded: FusedModel, name: str, trace: Trace | None, failure: str | None) -> StrategyCard:
+def _card(loaded: FusedModel, name: str, trace: Trace | None, found: Inspection) -> StrategyCard:
     fitted, silent = loaded.fitted[name], without_attention(name, trace)
     return StrategyCard(
         name=name,
@@ -161,7 +163,8 @@ def _card(loaded: FusedModel, name: str, trace: Trace | None, failure: str | Non
         validation_accuracy=fitted.validation_accuracy,
         interval=fitted.interval,
         has_attention=not silent,
-        sentence=failure or silent,
+        sentence=found.failures.get(name) or silent,
         level=LEVELS.get(name, ""),
         place=loaded.head(name).where,
+        heavy=name in found.heavy,
     )

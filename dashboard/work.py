@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import record_session, session, state
+from dashboard.costs import Costs, costs
 from dashboard.explaining import (
     NOTHING_MORE,
     SLOW,
@@ -18,7 +19,6 @@ from dashboard.explaining import (
     explain,
     explain_classes,
     judge_map,
-    methods,
     moving_heads,
     removals,
 )
@@ -50,12 +50,13 @@ def wanted_by(now: Selection, found: Inspection) -> list[Wanted]:
     shown = [name for name in (now.strategy, now.beside) if name in own]
     attribution = now.view == "attribution" or any(name in silent for name in shown)
     usual = now.method == DEFAULT_METHOD and now.seam != "input" and not now.against
-    if now.strategy not in own or not attribution or usual:
+    if now.strategy not in own or not attribution:
         return []
+    shown = [name for name in shown if name not in chance and (name in found.heavy or not usual)]
     target = now.target or own[now.strategy]
     against = "" if now.against == target else now.against
     seam: Seam = "input" if now.seam == "input" else "fusion"
-    return [Wanted(name, now.method, seam, target, against) for name in shown if name not in chance]
+    return [Wanted(name, now.method, seam, target, against) for name in shown]
 
 
 @dataclass(frozen=True)
@@ -81,16 +82,17 @@ class Work:
         begun: whether the board asked for more than its first paint. whole: whether every class is among `classes`.
         """
         loaded = session.model(self.folder)
-        costs = self._once("costs", "", partial(methods, loaded, self.found)) if begun else []
+        offered = self._once("costs", "", partial(costs, loaded, self.found)) if begun else Costs()
         wanted = wanted_by(now, self.found) if begun else []
-        more = self._classes(classes).joined(self._attributions(wanted, costs))
+        more = self._classes(classes).joined(self._attributions(wanted, offered))
         judged = self._judged(more)
         self.meanwhile.empty()
         stage = f"{[(w.name, len(more.explained.get(w.strategy, ()))) for w in wanted]}"
         stage += f" {state.noted(self.content, 'judge')}"
-        heads = {t.strategy: self._heads(t) for t in self.found.traces if t.scores} if whole else {}
-        later = Later(more.explained, more.scores, judged, heads, costs, near)
-        return later, f"{stage} {self._known(wanted)} {len(costs)}"
+        light = [trace for trace in self.found.traces if trace.strategy not in self.found.heavy]
+        heads = {t.strategy: self._heads(t) for t in light if t.scores} if whole else {}
+        later = Later(more.explained, more.scores, judged, heads, offered.methods, near, offered.tests)
+        return later, f"{stage} {self._known(wanted)} {len(offered.methods)}"
 
     def _heads(self, trace: Trace) -> dict[str, list[float]]:
         make = partial(moving_heads, session.model(self.folder), self.found, trace)
@@ -115,17 +117,17 @@ class Work:
         partly = self._partly()
         return [min(part.done for part in partly[w].parts) for w in wanted if w in partly]
 
-    def _attributions(self, wanted: list[Wanted], costs: list[Json]) -> More:
+    def _attributions(self, wanted: list[Wanted], offered: Costs) -> More:
         """Work out what is quick, and what somebody started; show what is known of what was broken off."""
         partly = self._partly()
-        seconds = {(m["name"], seam): cost["seconds"] for m in costs for seam, cost in m["cost"].items()}
         started = state.noted(self.content, "start")
         explained: dict[str, tuple[Explained, ...]] = {}
         for one in wanted:
-            spent = seconds.get((one.method, one.seam))
+            spent = offered.seconds(one)
             if spent is None:
                 continue
-            if one.method == DEFAULT_METHOD or spent <= SLOW or (one.strategy, one.name) in started:
+            unasked = one.method == DEFAULT_METHOD and one.strategy not in self.found.heavy
+            if unasked or spent <= SLOW or (one.strategy, one.name) in started:
                 found = self._attribution(one, spent)
                 explained[one.strategy] = (found,) if found else ()
             elif one in partly:
@@ -189,12 +191,16 @@ class Work:
         table = self._table(trace.strategy, target, each)
         return judge_map(loaded, self.found, trace, more, table, name, target, against_chance=each)
 
+    def _testing(self, done: int, planned: int) -> None:
+        self.meanwhile.progress(done / planned, text=f"Testing the map: {done:,} of {planned:,} passes.")
+
     def _table(self, strategy: str, target: str, each: bool) -> RemovalTable:
         """Return the removals of a strategy and a class; kept for the maps of the last few that were asked about."""
         kept = state.recall("removals")
         tables: dict[object, RemovalTable] = kept[1] if isinstance(kept, tuple) and kept[0] == self.content else {}
         asked, loaded = (strategy, target, each), session.model(self.folder)
         if asked not in tables:
-            tables[asked] = removals(loaded, self.found, strategy, target, each).answered_by(None)
+            report = self._testing if strategy in self.found.heavy else None
+            tables[asked] = removals(loaded, self.found, strategy, target, each, report).answered_by(None)
         state.remember("removals", (self.content, tables))
         return tables[asked].answered_by(loaded.head(strategy))

@@ -71,6 +71,11 @@ def attribute(
     return tuple(_attribution(name, target, problem, question) for name, problem in posed)
 
 
+def is_heavy(model: FusedModel, tokens: Mapping[str, Tokens], strategy: str) -> bool:
+    """Return whether explaining an answer of a strategy is a matter of minutes, by what a gradient of it takes."""
+    return at_fusion(model, tokens, strategy, 0).heavy
+
+
 def _works(
     model: FusedModel,
     inputs: Inputs,

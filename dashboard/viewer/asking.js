@@ -3,14 +3,18 @@
 const QUICK = 10; // seconds that are not asked about
 const USUAL_METHOD = "integrated_gradients"; // begins by itself
 
-const costOf = (board) => board.data.methods.find((one) => one.name === board.ui.method)?.cost[board.ui.seam] ?? null;
+// A heavy strategy has costs of its own.
+const costIn = (board, method) => (method.heavy[board.strategy().name] ?? method.cost)[board.ui.seam] ?? null;
+const methodOf = (board) => board.data.methods.find((one) => one.name === board.ui.method);
+const costOf = (board) => (methodOf(board) ? costIn(board, methodOf(board)) : null);
 const spend = (cost) => `${cost.passes.toLocaleString("en")} passes, about ${cost.seconds < 1 ? "a second" : `${Math.round(cost.seconds)} s`} on this record`;
 
-const isSlow = (board, cost) => cost.seconds > QUICK && board.ui.method !== USUAL_METHOD;
+const comesByItself = (board) => board.ui.method === USUAL_METHOD && !board.strategy().heavy;
+const isSlow = (board, cost) => cost.seconds > QUICK && !comesByItself(board);
 
 // Why there is no map yet; nothing where the usual word for waiting will do.
 function waitingFor(board) {
-  const method = board.data.methods.find((one) => one.name === board.ui.method);
+  const method = methodOf(board);
   const cost = costOf(board);
   if (method && !cost) return `${method.label} does not work at the ${board.ui.seam} seam of this record.`;
   if (!cost) return null;
@@ -20,7 +24,7 @@ function waitingFor(board) {
 function paintAsking(board, attribution) {
   const { data, ui } = board;
   const at = (name) => board.root.querySelector(`[data-testid="${name}"]`);
-  const offered = data.methods.filter((one) => one.cost[ui.seam] || one.name === ui.method);
+  const offered = data.methods.filter((one) => costIn(board, one) || one.name === ui.method);
   at("method").parentElement.hidden = at("against").parentElement.hidden = !attribution || offered.length < 2;
   choices(at("method"), offered.map((one) => [one.name, one.label]), ui.method);
   at("method").onchange = (event) => board.set({ method: event.target.value });

@@ -10,16 +10,33 @@ function paintBadge(pane, look) {
   const button = pane.root.querySelector(".judge");
   const found = pane.judged();
   button.hidden = look.kind === "none" || look.kind === "difference";
-  const [word, tone] = found ? BADGE[found.badge] : ["testing the map\u2026", "muted"];
+  const offer = found ? null : offerOf(pane);
+  const [word, tone] = found ? BADGE[found.badge] : [offer ? offer.word : "testing the map\u2026", "muted"];
   if (button.textContent !== word) button.textContent = word;
   button.className = `judge badge ${tone}`;
-  button.disabled = !found;
-  button.title = found ? found.scopes[0].sentence : "";
+  button.disabled = !found && !offer?.ask;
+  button.title = found ? found.scopes[0].sentence : (offer?.title ?? "");
   button.setAttribute("aria-expanded", String(pane.board.ui.curves === pane.role));
   button.onclick = () => {
+    if (!found) return askTest(pane.board, offer.ask);
     const opens = pane.board.ui.curves !== pane.role;
     pane.board.set({ curves: opens ? pane.role : "" }, false);
   };
+}
+
+// Under a heavy strategy a map is tested when somebody says so, who is told what it takes.
+function offerOf(pane) {
+  const { heavy, test } = pane.card();
+  const ask = testOf(pane);
+  if (!heavy || pane.board.asked.has(JSON.stringify(ask))) return null;
+  if (!test) return { word: "not tested" };
+  return { word: `Test this map: about ${Math.round(test.seconds)} s`, title: `${test.passes} passes without some of the tokens`, ask };
+}
+const testOf = (pane, each = "") => ({ strategy: pane.card().name, name: pane.mapName(), target: pane.board.target(), each });
+function askTest(board, ask) {
+  board.asked.add(JSON.stringify(ask));
+  board.ask({ judge: ask });
+  board.paint();
 }
 
 // What is not known about the maps on the screen is asked for when nobody has clicked for a moment.
@@ -28,15 +45,10 @@ function judge(board) {
   // Of each modality only when the curves are open: that is four times the work.
   const open = (pane) => pane.role === board.ui.curves;
   const whole = (pane) => pane.judged()?.scopes.length > (open(pane) ? 1 : 0);
-  const wanted = board.panes.find((pane) => pane.mapName() && !whole(pane));
+  const wanted = board.panes.find((pane) => pane.mapName() && !pane.card().heavy && !whole(pane));
   if (!wanted) return;
-  const ask = { strategy: wanted.card().name, name: wanted.mapName(), target: board.target(), each: open(wanted) ? "each" : "" };
-  const key = JSON.stringify(ask);
-  if (board.asked.has(key)) return;
-  board.judging = setTimeout(() => {
-    board.asked.add(key);
-    board.ask({ judge: ask });
-  }, 350);
+  const ask = testOf(wanted, open(wanted) ? "each" : "");
+  if (!board.asked.has(JSON.stringify(ask))) board.judging = setTimeout(() => askTest(board, ask), 350);
 }
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -102,7 +102,7 @@ function paintSentence(board) {
   const none = "No map was computed for this strategy.";
   const beside = board.named(board.ui.beside);
   const lacking = [card, beside].find((one) => one && !one.groups?.length) ?? null;
-  const own = lacking === card ? card.sentence || (card.attributions?.length ? "" : none) : (lacking?.sentence ?? "");
+  const own = lacking === card ? card.sentence || (HAS.attribution(card) ? "" : none) : (lacking?.sentence ?? "");
   const text = card.chance ? chance : own;
   node.textContent = text;
   node.hidden = !text;

@@ -3,7 +3,9 @@
 const nameMap = (...parts) => JSON.stringify(parts);
 const WAIT = { fusion: "Working out this class: a moment.", input: "Attributing what was written, seen and heard: some seconds." };
 
-const HAS = { attribution: (card) => card?.attributions?.length > 0, attention: (card) => card?.groups?.length > 0 };
+// Under a heavy strategy attributions are there to be asked for.
+const asksFor = (card) => card?.heavy && card.prediction && !card.chance;
+const HAS = { attribution: (card) => card?.attributions?.length > 0 || asksFor(card), attention: (card) => card?.groups?.length > 0 };
 const offeredBy = (cards) => Object.keys(HAS).filter((view) => cards.every(HAS[view]));
 
 class Pane {

@@ -33,6 +33,7 @@ class StrategyCard:
     sentence: why there is no attention between tokens, when `has_attention` is False.
     level: what the strategy fuses, such as "fuses encoder tokens".
     place: where a model that was not fitted here runs, such as `cpu · float32 · 0.6 GB`.
+    heavy: whether its maps and their tests take so long that they are asked for.
     """
 
     name: str
@@ -45,6 +46,7 @@ class StrategyCard:
     sentence: str = ""
     level: str = ""
     place: str = ""
+    heavy: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Later:
 
     explained, scores: attributions and attention scores beyond those in the traces. judged: what was measured about
     maps, by their names (`views.judged`). heads: what each attention head moves, per layer. methods:
-    what may be asked for, with its cost. similar: `views.similar`.
+    what may be asked for, with its cost. similar: `views.similar`. tests: what testing a map costs under heavy ones.
     """
 
     explained: Mapping[str, Sequence[Explained]] = field(default_factory=dict)
@@ -71,6 +73,7 @@ class Later:
     heads: Mapping[str, Mapping[str, Sequence[float]]] = field(default_factory=dict)
     methods: Sequence[Json] = ()
     similar: Json | None = None
+    tests: Mapping[str, Json] = field(default_factory=dict)
 
 
 def payload(
@@ -126,6 +129,7 @@ def _maps(trace: Trace, later: Later, labels: Mapping[str, str]) -> Json:
         "attributions": attributions_json([*own, *later.explained.get(trace.strategy, ())], labels),
         "scores": scores_json([*trace.scores, *later.scores.get(trace.strategy, ())], labels),
         "judged": dict(later.judged.get(trace.strategy, {})),
+        "test": later.tests.get(trace.strategy),
         "heads": {label: [round(x, 4) for x in each] for label, each in later.heads.get(trace.strategy, {}).items()},
     }
 
@@ -173,6 +177,7 @@ def _strategy(card: StrategyCard, trace: Trace | None, axes: TokenAxes, labels: 
         "facts": _facts(card),
         "sentence": card.sentence,
         "level": card.level,
+        "heavy": card.heavy,
         "prediction": None,
         "attributions": [],
         "scores": [],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from captum.attr import IntegratedGradients
+from torch import Tensor
 
 from fusion_core.attribute.problem import Method, Problem, Scores, method
 
 FIRST_STEPS, USUAL_STEPS, MOST_STEPS = 32, 64, 256
-#: Of a model whose gradient takes so much memory, and seconds with it: a dozen steps more would be minutes.
-HEAVY_ROW, HEAVY_FIRST, HEAVY_MOST = 500_000_000, 16, 32
+HEAVY_FIRST, HEAVY_MOST = 16, 32  # of a heavy problem: a dozen steps more would be minutes
 GOOD, WARN = 0.01, 0.05
 BATCH = 64
 
@@ -22,11 +24,10 @@ def integrated_gradients(problem: Problem) -> Scores:
     The completeness error is |sum - (f(x) - f(baseline))| over the larger of |f(x) - f(baseline)| and 5 % of the
     logit's range over the background.
     """
-    attributor = IntegratedGradients(problem.forward)
+    attributor = IntegratedGradients(_told(problem) if problem.heavy else problem.forward)
     difference = float((problem.forward(*problem.values) - problem.forward(*problem.baselines)).detach())
     yardstick = max(abs(difference), 0.05 * problem.scale, 1e-12)
-    heavy = problem.row_bytes > HEAVY_ROW
-    steps, most = (HEAVY_FIRST, HEAVY_MOST) if heavy else (FIRST_STEPS, MOST_STEPS)
+    steps, most = (HEAVY_FIRST, HEAVY_MOST) if problem.heavy else (FIRST_STEPS, MOST_STEPS)
     evaluations, batch = 2, problem.batch(BATCH)
     while True:
         found = attributor.attribute(problem.values, problem.baselines, n_steps=steps, internal_batch_size=batch)
@@ -40,10 +41,23 @@ def integrated_gradients(problem: Problem) -> Scores:
         steps *= 2
 
 
+def _told(problem: Problem) -> Callable[..., Tensor]:
+    """Return the forward that tells how far it is, so that somebody may end it."""
+    done = 0
+
+    def forward(*values: Tensor) -> Tensor:
+        nonlocal done
+        problem.report(done, max(HEAVY_FIRST, done), None)
+        done += len(values[0])
+        return problem.forward(*values)
+
+    return forward
+
+
 method("integrated_gradients")(
     Method(
         integrated_gradients,
-        lambda problem: (HEAVY_MOST if problem.row_bytes > HEAVY_ROW else USUAL_STEPS) + 2,
+        lambda problem: (HEAVY_FIRST if problem.heavy else USUAL_STEPS) + 2,
         "gradients added up on the way from the baseline: signed, and adds up to the difference explained",
     )
 )

@@ -16,6 +16,8 @@ Values = tuple[Tensor, ...]
 
 #: Bytes that gradients of one batch may take.
 MEMORY_BUDGET = 1_500_000_000
+#: Bytes of one row beyond which a gradient takes seconds as well.
+HEAVY_ROW = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Problem:
     def row_bytes(self) -> int:
         """Memory that differentiating one row takes: what a model costs, whatever machine it runs on."""
         return self.bytes_per_element * sum(v.numel() for v in self.values)
+
+    @property
+    def heavy(self) -> bool:
+        """Whether one row is so much work that a few dozen gradients are minutes."""
+        return self.row_bytes > HEAVY_ROW
 
     @property
     def counts(self) -> dict[str, int]:

@@ -23,27 +23,35 @@ QUICK, BUDGET = 0.005, 10.0
 def draw(stack: EncoderStack, head: Head, records: Sequence[Record], seed: int = 0) -> Background:
     """Encode up to 32 records as donors, fewer where a pass of the head is slow; raises CallError without any.
 
-    A modality that no record has gets donors without it. A modality of few records repeats them.
+    A modality that no record has gets donors without it. A modality of few records repeats them. The first few tell
+    what a pass takes, so that a slow model encodes no more records than it will use.
     """
     order = torch.randperm(len(records), generator=torch.Generator().manual_seed(seed)).tolist()
+    shuffled = [records[number] for number in order]
+    few = _donors(stack, shuffled, FEWEST)
+    count = affordable(pass_seconds(head, few), len(few))
+    return Background(few if count == FEWEST else _donors(stack, shuffled, count))
+
+
+def _donors(stack: EncoderStack, shuffled: Sequence[Record], count: int) -> dict[str, Tokens]:
+    """Return so many rows of each modality, of the first records that have it."""
     drawn: dict[str, list[Record]] = {m: [] for m in stack.modalities}
-    for number in order:
-        for m in records[number].present():
-            if m in drawn and len(drawn[m]) < DONORS:
-                drawn[m].append(records[number])
+    for record in shuffled:
+        for m in record.present():
+            if m in drawn and len(drawn[m]) < count:
+                drawn[m].append(record)
     chosen = list({r.id: r for own in drawn.values() for r in own}.values())
     tokens, _ = encode_records(stack, chosen)
     if not len(tokens):
         raise CallError(f"the record set has no record with {' or '.join(stack.modalities)} to draw donors from")
     found = {}
     for m, index in tokens.index.items():
-        having = index[index >= 0][:DONORS]
-        rows = having.repeat(-(-DONORS // max(1, len(having))))[:DONORS] if len(having) else torch.full((DONORS,), -1)
+        having = index[index >= 0][:count]
+        rows = having.repeat(-(-count // max(1, len(having))))[:count] if len(having) else torch.full((count,), -1)
         own = tokens.pools[m].rows(rows)
         longest = max(1, int(own.mask.sum(dim=1).max()))
         found[m] = own.first(longest).each(Tensor.float)
-    count = affordable(pass_seconds(head, found), len(found))
-    return Background({m: t.rows(torch.arange(count)) for m, t in found.items()})
+    return found
 
 
 def pass_seconds(head: Head, tokens: Mapping[str, Tokens]) -> float:

@@ -22,7 +22,7 @@ import numpy as np
 from fusion_core.fusion import Head
 from fusion_core.model import FusedModel
 from fusion_core.types import Curve, Faithfulness, Tokens
-from fusion_core.verify.removal import POLICIES, Removal, removal
+from fusion_core.verify.removal import POLICIES, Removal, Report, removal
 
 ORDERS = 20
 STEPS = 10
@@ -71,18 +71,19 @@ def removal_table(
     seed: int = 0,
     policy: str = "mean",
     each: bool = True,
+    report: Report | None = None,
 ) -> RemovalTable:
     """Measure 20 random orders and 100 random subsets of the tokens, of all modalities together and of each.
 
     tokens: one record, `[1, T_m, D_m]`. target: number of the class. each: False for all together only, which is a
-    quarter of the work. Raises CallError for an unknown policy.
+    quarter of the work. report: see `Removal.values`. Raises CallError for an unknown policy.
     """
     prepared = removal(model, tokens, strategy, target, policy, seed)
     rng = np.random.default_rng(seed)
     wide = [m for m in prepared.own if each and prepared.scope(m).sum() >= FEWEST]
     present = {m for m, _ in prepared.places}
     names = [None, *(wide if len(present) > 1 else ())]
-    return RemovalTable(prepared, tuple(_scope(prepared, name, rng) for name in names), seed)
+    return RemovalTable(prepared, tuple(_scope(prepared, name, rng, report) for name in names), seed)
 
 
 def judge(table: RemovalTable, scores: Mapping[str, np.ndarray]) -> tuple[Faithfulness, ...]:
@@ -103,7 +104,13 @@ def _score(scores: Mapping[str, np.ndarray], modality: str, index: int) -> float
     return value if np.isfinite(value) else -np.inf
 
 
-def _scope(prepared: Removal, name: str | None, rng: np.random.Generator) -> Scope:
+def most_passes(tokens: int) -> int:
+    """Return how many passes testing a map of so many tokens takes at most, all modalities together."""
+    steps = min(tokens, STEPS) + 1
+    return ORDERS * steps + SUBSETS + 2 * (steps + len(BINS))
+
+
+def _scope(prepared: Removal, name: str | None, rng: np.random.Generator, report: Report | None) -> Scope:
     inside = prepared.scope(name)
     places = inside.nonzero()[0]
     counts = np.unique(np.round(np.linspace(0, len(places), min(len(places), STEPS) + 1)).astype(int))
@@ -111,7 +118,7 @@ def _scope(prepared: Removal, name: str | None, rng: np.random.Generator) -> Sco
     # What random orders take out first is a random subset: those of the band are answered already.
     size = np.array([max(1, round(SUBSET_SHARE * len(places)))])
     kept, along = _without(len(inside), orders[:SUBSETS], size), _without(len(inside), orders[:ORDERS], counts)
-    values = prepared.values(np.concatenate([along, kept]))
+    values = prepared.values(np.concatenate([along, kept]), report)
     band = values[: len(along)].reshape(ORDERS, -1)
     return Scope(name or "all", inside, counts, band, ~kept, band[0, 0] - values[len(along) :])
 

@@ -6,7 +6,7 @@ only combined.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,8 @@ POLICIES = {
     "donors": "replaced by tokens of other records",
 }
 CHUNK = 64  # rows at once; more leave the processor's cache on long axes
+A_FEW = 4  # rows at once where somebody wants to hear of them: of models whose every row takes long
+Report = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -47,13 +49,19 @@ class Removal:
         """Return which tokens belong to a modality, `bool [P]`; None for all."""
         return np.array([modality in (None, m) for m, _ in self.places], dtype=bool)
 
-    def values(self, kept: np.ndarray) -> np.ndarray:
+    def values(self, kept: np.ndarray, report: Report | None = None) -> np.ndarray:
         """Return the class's centred logit (logit minus mean logit) for subsets of tokens `bool [N, P]`, `[N]`.
 
-        Equal subsets are answered once, and alike. Raises RecordError where the model answers with NaN or infinity.
+        Equal subsets are answered once, and alike. `report` is told how many are answered and to answer, every few of
+        them; whoever raises in it ends this. Raises RecordError where the model answers with NaN or infinity.
         """
         rows, back = np.unique(kept, axis=0, return_inverse=True)
-        found = np.concatenate([self._values(part) for part in torch.from_numpy(rows).split(CHUNK)])
+        parts: list[np.ndarray] = []
+        for part in torch.from_numpy(rows).split(CHUNK if report is None else A_FEW):
+            if report is not None:
+                report(len(parts) * A_FEW, len(rows))
+            parts.append(self._values(part))
+        found = np.concatenate(parts)
         if not np.isfinite(found).all():
             raise RecordError("without some of its tokens the record is answered with NaN", "nonfinite_output")
         return found[back.reshape(-1)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import pytest
 from playwright.sync_api import expect
 
@@ -55,6 +58,28 @@ def test_a_foreign_model_shows_its_panels_and_claims_no_accuracy(browser, foreig
     assert visit.complaints == []
     visit.shot(f"foreign-{name}")
     visit.context.close()
+
+
+def test_what_takes_long_under_a_heavy_model_is_offered_with_its_cost(browser, tmp_path):
+    asked = ("--labels", "red,blue", "--records", str(SAMPLES / "scene_qa" / "test"))
+    command = (sys.executable, "-m", "tests.browser.heavy_dashboard", "--no-browser")
+    with serving((*command, "--model", str(FAMILIES["clip"](tmp_path / "clip")), *asked)) as address:
+        visit = Visit(browser, address)
+        page = visit.open("/?screen=inspect&record=sq-test-0001")
+        badge = page.locator("[data-pane=main] [data-testid=badge]")
+        expect(badge).to_have_text(re.compile(r"Test this map: about \d+ s"))
+        visit.complete()
+        page.wait_for_timeout(1_000)
+        expect(badge).to_have_text(re.compile("Test this map"))
+        visit.shot("heavy-offer")
+        badge.click()
+        expect(badge).to_have_text(re.compile("trusted|weak|no better than random"))
+        page.click("[data-control=view] [data-value=attribution]")
+        page.get_by_text("Signed scores to the logit of").first.wait_for()
+        expect(badge).to_have_text(re.compile("Test this map"))
+        visit.shot("heavy-attribution")
+        assert visit.complaints == []
+        visit.context.close()
 
 
 def test_heads_of_a_model_that_reads_each_label_are_named_by_it(browser, foreign):
