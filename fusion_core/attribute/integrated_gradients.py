@@ -11,6 +11,7 @@ from fusion_core.attribute.problem import Method, Problem, Scores, method
 
 FIRST_STEPS, USUAL_STEPS, MOST_STEPS = 32, 64, 256
 HEAVY_FIRST, HEAVY_MOST = 16, 32  # of a heavy problem: a dozen steps more would be minutes
+HEAVY_ALL = HEAVY_FIRST + HEAVY_MOST  # where the first are too few
 GOOD, WARN = 0.01, 0.05
 BATCH = 64
 
@@ -47,7 +48,7 @@ def _told(problem: Problem) -> Callable[..., Tensor]:
 
     def forward(*values: Tensor) -> Tensor:
         nonlocal done
-        problem.report(done, max(HEAVY_FIRST, done), None)
+        problem.report(min(done, HEAVY_ALL), HEAVY_ALL, None)
         done += len(values[0])
         return problem.forward(*values)
 
@@ -57,7 +58,7 @@ def _told(problem: Problem) -> Callable[..., Tensor]:
 method("integrated_gradients")(
     Method(
         integrated_gradients,
-        lambda problem: (HEAVY_FIRST if problem.heavy else USUAL_STEPS) + 2,
+        lambda problem: (HEAVY_ALL if problem.heavy else USUAL_STEPS) + 2,
         "gradients added up on the way from the baseline: signed, and adds up to the difference explained",
     )
 )
