@@ -80,6 +80,11 @@ def _check(parser: argparse.ArgumentParser, given: argparse.Namespace) -> None:
         foreign = (folder / "config.json").is_file() and not (folder / "model.json").is_file()
         if foreign and bool(given.labels) == bool(given.task):
             parser.error(f"say what to ask of {folder.name!r}: --labels a,b,c, or --task match")
+    if given.prompt:
+        from fusion_core.foreign import is_foreign, takes_prompt
+
+        if not any(is_foreign(model) and takes_prompt(model) for model in given.model):
+            parser.error("--prompt is for decoders, and none is opened")
 
 
 def _load_libraries() -> None:

@@ -95,7 +95,12 @@ COMPARE = st.Page(compare_screen, title="Compare", url_path="compare")
 FIT = st.Page(fit_screen, title="Fit", url_path="fit")
 GUIDE = st.Page(guide_screen, title="Which fusion", url_path="guide")
 PRESENT = st.Page(present_screen, title="Present", url_path="present")
-BY_NAME = st.Page(first_screen, title="First", url_path="triage" if LOGGED else "inspect", visibility="hidden")
+BY_NAME = st.Page(
+    first_screen,
+    title="Triage" if LOGGED else "Inspect",
+    url_path="triage" if LOGGED else "inspect",
+    visibility="hidden",
+)
 SCREENS = {"inspect": INSPECT, "compare": COMPARE, "fit": FIT, "guide": GUIDE, "present": PRESENT}
 
 st.set_page_config(page_title="Fusion Lens", page_icon=str(Path(__file__).with_name("logo.svg")), layout="wide")

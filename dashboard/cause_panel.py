@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from dashboard import log_session, record_session, session, state
@@ -15,7 +17,8 @@ from fusion_core.diagnose.run import diagnose_record
 from fusion_core.errors import FusionError
 from fusion_core.types import Diagnosis, Record
 
-MINUTES = "This model is large: its signals and every repair are many passes."
+MINUTES = "This model is large: its signals and every repair are many passes, and it cannot be ended."
+LOOKING = "Looking for the cause."
 
 
 def cause_panel(place: Workplace, opened: OpenSet, content: str, record: Record, found: Inspection) -> None:
@@ -28,10 +31,13 @@ def cause_panel(place: Workplace, opened: OpenSet, content: str, record: Record,
         st.markdown("**What went wrong?** :small[:gray[its signals beside those of clean records; repairs tested]]")
         if "diagnosis" not in parts:
             reference = _reference(place)
-            heavy = isinstance(reference, Reference) and reference.strategy in found.heavy
-            if heavy and not st.button("Look for the cause", key="diagnose", type="tertiary", help=MINUTES):
+            asked = ("diagnosis",) in state.noted(content, "deeper")
+            if isinstance(reference, Reference) and reference.strategy in found.heavy and not asked:
+                note = partial(state.note, content, "deeper", ("diagnosis",))
+                st.button("Look for the cause", key="diagnose", type="tertiary", help=MINUTES, on_click=note)
                 return
-            parts["diagnosis"] = _diagnose(place, opened, record, reference)
+            with st.spinner(LOOKING):
+                parts["diagnosis"] = _diagnose(place, opened, record, reference)
         said = parts["diagnosis"]
         if isinstance(said, str):
             st.caption(markdown_safe(said))

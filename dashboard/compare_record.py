@@ -9,9 +9,8 @@ from dashboard import record_session, session, state
 from dashboard.compare_desk import CompareDesk
 from dashboard.comparing import costs_of
 from dashboard.inspection import Inspection, content_key
-from dashboard.record_panel import TRACING
 from dashboard.views.escape import markdown_safe
-from dashboard.views.labels import say
+from dashboard.views.labels import say, tracing
 from dashboard.views.one_record import OWN, StrategyCard, card, explained_note, tally
 from dashboard.views.sketch import Picture
 from fusion_core.errors import FusionError
@@ -25,7 +24,7 @@ def record_part(desk: CompareDesk, id: str, bar: DeltaGenerator) -> None:
     """
     try:
         record = session.opened_record(desk.loaded, desk.opened, id)
-        with st.spinner(TRACING):
+        with st.spinner(tracing(fitted.status for fitted in desk.loaded.fitted.values())):
             found = record_session.inspection(desk.folder, desk.opened, record)
             thumbnail, costs = _once(desk, record, found), costs_of(desk)
     except FusionError as error:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from fusion_core.question import BY_GRADIENT, Question, attribute, problems
 from fusion_core.verify.faithfulness import most_passes
 
 Json = dict[str, Any]
+USUAL_SLOPE = 3.0  # passes that a gradient takes: there, and back through every layer twice
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,13 @@ class Costs:
     methods: tuple[Json, ...] = ()
     tests: dict[str, Json] = field(default_factory=dict)
 
-    def seconds(self, wanted: Wanted) -> float | None:
+    def of(self, wanted: Wanted) -> Json | None:
         """Return what an attribution is said to take; None where its method does not work."""
         offered = next((one for one in self.methods if one["name"] == wanted.method), None)
         if offered is None:
             return None
-        spent = offered["heavy"].get(wanted.strategy, offered["cost"]).get(wanted.seam)
-        return None if spent is None else float(spent["seconds"])
+        spent: Json | None = offered["heavy"].get(wanted.strategy, offered["cost"]).get(wanted.seam)
+        return spent
 
 
 def costs(model: FusedModel, found: Inspection) -> Costs:
@@ -45,44 +47,49 @@ def costs(model: FusedModel, found: Inspection) -> Costs:
     costs of its own, of which a gradient is timed too.
     """
     light = [trace.strategy for trace in found.traces if trace.strategy not in found.heavy]
-    heavy = {t.strategy: _costs(model, found, t.strategy) for t in found.traces if t.strategy in found.heavy}
-    usual = _costs(model, found, light[0]) if light else next(iter(heavy.values()))
+    timed = [*light[:1], *(trace.strategy for trace in found.traces if trace.strategy in found.heavy)]
+    pace = {name: _pace(partial(model.fuse, found.tokens, name)) for name in timed}
+    each = {name: _costs(model, found, name, pace[name]) for name in timed}
     offered = tuple(
         {
             "name": name,
             "label": say(name),
             "sentence": about.sentence,
-            "cost": usual[name],
-            "heavy": {strategy: own[name] for strategy, own in heavy.items()},
+            "cost": each[timed[0]][name],
+            "heavy": {strategy: each[strategy][name] for strategy in timed if strategy in found.heavy},
         }
         for name, about in method.items()
     )
-    return Costs(offered, {strategy: _test(model, found, strategy) for strategy in heavy})
+    return Costs(offered, {name: _test(model, found, name, pace[name]) for name in timed if name in found.heavy})
 
 
-def _test(model: FusedModel, found: Inspection, strategy: str) -> Json:
+def _test(model: FusedModel, found: Inspection, strategy: str, pace: float) -> Json:
     """Return what testing a map of a strategy takes: tokens taken out, all modalities together."""
     passes = most_passes(sum(int(found.tokens[m].mask.sum()) for m in model.head(strategy).modalities))
-    pace = _pace(lambda: model.fuse(found.tokens, strategy))
     return {"passes": passes, "seconds": round(passes * pace, 2)}
 
 
-def _costs(model: FusedModel, found: Inspection, strategy: str) -> dict[str, Json]:
-    """Return the cost of every method under a strategy, per seam."""
-    fusing = _pace(lambda: model.fuse(found.tokens, strategy))
-    pace = {"fusion": fusing, "input": _pace(lambda: model.fuse(model.encode(found.inputs), strategy))}
-    slope = _slope(model, found, strategy) / fusing if strategy in found.heavy else 1.0
-    costs: dict[str, Json] = {}
+def _costs(model: FusedModel, found: Inspection, strategy: str, fusing: float) -> dict[str, Json]:
+    """Return the cost of every method under a strategy, per seam; heavy: whether it is so much that nobody waits."""
+    whole = _pace(lambda: model.fuse(model.encode(found.inputs), strategy))
+    pace = {"fusion": fusing, "input": whole}
+    slope = _gradient_seconds(model, found, strategy) / fusing if strategy in found.heavy else USUAL_SLOPE
+    each: dict[str, Json] = {}
     for name in method:
-        costs[name] = {}
+        each[name] = {}
         for seam in SEAMS:
             with suppress(CallError):  # it does not work there
                 question = Question(method=name, seam=seam)
                 posed = problems(model, found.inputs, found.tokens, strategy, model.classes[0], question)
-                planned = [(method[chosen].passes(problem), chosen in BY_GRADIENT) for chosen, problem in posed]
-                spent = sum(passes * (slope if steep else 1.0) for passes, steep in planned) * pace[seam]
-                costs[name][seam] = {"passes": sum(passes for passes, _ in planned), "seconds": round(spent, 2)}
-    return costs
+                passes = [method[chosen].passes(problem) for chosen, problem in posed]
+                steep = [slope if problem.heavy and chosen in BY_GRADIENT else 1.0 for chosen, problem in posed]
+                spent = sum(n * each_pass for n, each_pass in zip(passes, steep, strict=True)) * pace[seam]
+                each[name][seam] = {
+                    "passes": sum(passes),
+                    "seconds": round(spent, 2),
+                    "heavy": any(problem.heavy for _, problem in posed),
+                }
+    return each
 
 
 def _pace(run: Callable[[], object]) -> float:
@@ -96,7 +103,7 @@ def _pace(run: Callable[[], object]) -> float:
     return min(spent)
 
 
-def _slope(model: FusedModel, found: Inspection, strategy: str) -> float:
+def _gradient_seconds(model: FusedModel, found: Inspection, strategy: str) -> float:
     """Return the seconds of one gradient at the fusion seam."""
     started = time.perf_counter()
     attribute(model, found.inputs, found.tokens, strategy, model.classes[0], Question(method="input_x_gradient"))

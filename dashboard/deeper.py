@@ -39,9 +39,13 @@ def case_file(
     folder: Path,
     own_files: Callable[[], AbstractContextManager[None]],
     turns: Turns,
+    whole: bool,
 ) -> bytes:
-    """Write a record's case file, in its turn, reading its media where its browser's media are read."""
-    question = Question(target=target, judge=True)
+    """Write a record's case file, in its turn, reading its media where its browser's media are read.
+
+    whole: with an attribution and tests of the maps.
+    """
+    question = Question(target=target, judge=True) if whole else Question(None, target=target)
     with turns.take(), own_files():
         loaded = opened_model()
         sections = case_sections(loaded, folder, record)
@@ -50,6 +54,11 @@ def case_file(
 
 QUESTIONS = {"changes": "What would flip this answer?", "influence": "Which training records pushed it?"}
 MOST = 5
+CASE = "One page that needs no network, with every number, setting and version. It takes some seconds."
+CASE_OF_LARGE = (
+    "One page that needs no network. This model is large: the page holds no attribution and no test of a map, and "
+    "takes about as long as opening the record did; `python -m fusion_core report` writes the whole."
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,7 @@ class Deeper:
             folder,
             session.file_reader(self.opened),
             session.turns(),
+            self.strategy not in self.found.heavy,
         )
         name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.record.id}-{self.strategy}")[:80]
         st.download_button(
@@ -112,7 +122,7 @@ class Deeper:
             "text/html",
             key="case file",
             on_click="ignore",
-            help="One page that needs no network, with every number, setting and version. It takes some seconds.",
+            help=CASE_OF_LARGE if self.strategy in self.found.heavy else CASE,
         )
 
     def _changes(self) -> None:

@@ -21,10 +21,10 @@ from fusion_core.types import AttentionMap, AttentionScores, Attribution, Check,
 from fusion_core.verify.faithfulness import RemovalTable, judge, removal_table
 from fusion_core.verify.parity import doubted
 from fusion_core.verify.polarity import polarity_violations
+from fusion_core.verify.removal import Told
 
 Json = dict[str, Any]
 Report = Callable[[int, int, tuple[Attribution, ...]], None]
-Passes = Callable[[int, int], None]
 SEAMS: tuple[Seam, ...] = ("fusion", "input")
 SLOW = 10.0  # seconds from which an attribution begins only when somebody says so; the board has the same number
 
@@ -121,15 +121,20 @@ def moving_heads(model: FusedModel, found: Inspection, trace: Trace) -> dict[str
 
 
 def removals(
-    model: FusedModel, found: Inspection, strategy: str, target: str, each: bool, report: Passes | None = None
+    model: FusedModel, found: Inspection, strategy: str, target: str, each: bool, told: Told | None = None
 ) -> RemovalTable:
     """Measure what removing tokens does under a strategy, by which any map of the class can be judged.
 
-    each: also the tokens of each modality by themselves. report: told passes done and planned; whoever raises in it
-    ends this.
+    each: also the tokens of each modality by themselves. told: who hears of them, where each takes long.
     """
     number = model.classes.index(target)
-    return removal_table(model, found.tokens, strategy, number, each=each, report=report)
+    return removal_table(model, found.tokens, strategy, number, each=each, told=told)
+
+
+def has_map(trace: Trace, more: More, name: str) -> bool:
+    """Return whether there is a map of this name to judge."""
+    views, explained = more.scores.get(trace.strategy, ()), more.explained.get(trace.strategy, ())
+    return name in maps_of(trace, explained, views, LABELS)
 
 
 def judge_map(

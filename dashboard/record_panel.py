@@ -18,16 +18,21 @@ from dashboard.uploads import OpenSet
 from dashboard.viewer import Selection
 from dashboard.views.board import Later, StrategyCard
 from dashboard.views.escape import markdown_safe
-from dashboard.views.labels import LEVELS, say, without_attention
+from dashboard.views.labels import LEVELS, say, tracing, without_attention
 from dashboard.work import A_FEW, Work
 from fusion_core.errors import FusionError
 from fusion_core.model import FusedModel
 from fusion_core.types import Record, Trace
-from fusion_core.words import AS_LOADED, ORIGINAL
+from fusion_core.words import ORIGINAL
 
 BOARD = "board"
-TRACING = "Tracing the record under every strategy: about a second."
-TRACING_LARGE = "Tracing the record: a second with a small model, a minute or more with a large one on a processor."
+TEST, MAP = ("strategy", "name", "target", "each"), ("strategy", "name")
+NOTED = {  # what the board may ask for, where it is kept, and its parts
+    "judge": (state.note, "judge", TEST),
+    "untest": (state.forget, "judge", TEST),
+    "start": (state.note, "start", MAP),
+    "stop": (state.forget, "start", MAP),
+}
 
 
 def selection(loaded: FusedModel, record_id: str | None = None) -> Selection:
@@ -87,11 +92,11 @@ def _show(
     if viewer.stands(BOARD):
         found = record_session.inspection(folder, opened, record)
     else:
-        loaded_whole = any(fitted.status == AS_LOADED for fitted in loaded.fitted.values())
-        with meanwhile, st.spinner(TRACING_LARGE if loaded_whole else TRACING):
+        with meanwhile, st.spinner(tracing(fitted.status for fitted in loaded.fitted.values())):
             found = record_session.inspection(folder, opened, record)
     now = selection(loaded, record.id)
     left = classes_left(loaded, found)
+    state.opened(folder + key)
     fills = state.fills(folder + key)
     compared = session.answered_set(place, opened)
     later, stage = Later(), ""
@@ -109,7 +114,7 @@ def _show(
         "compared": {"done": fills > 0, "set": compared.name if compared and compared.key != opened.key else ""},
         "complete": fills > 0 and fills * A_FEW >= len(left),
         "link": {"model": place.name, "record": record.id, "set": opened.link},
-        "started": [name for _, name in state.noted(folder + key, "start")],
+        "started": [{"strategy": s, "name": name} for s, name in state.noted(folder + key, "start")],
     }
     ask = partial(_answer_requests, folder + key, content.revision, opened, compared, order, record.id)
     shown = viewer.show(content, around, BOARD, now, ask)
@@ -144,13 +149,12 @@ def _answer_requests(
 
 
 def _note(content: str, asked: Mapping[str, Any]) -> None:
-    """Keep what the board wants of the record it shows: the next fill, a map judged, a method started or stopped."""
+    """Keep what the board wants of the record it shows: the next fill, tests and methods started or stopped."""
     if asked.get("fill"):
         state.fill_more(content)
-    for what, change in (("judge", state.note), ("start", state.note), ("stop", state.forget)):
+    for what, (change, kept, names) in NOTED.items():
         if isinstance(entry := asked.get(what), Mapping):
-            names = ("strategy", "name", "target", "each") if what == "judge" else ("strategy", "name")
-            change(content, "judge" if what == "judge" else "start", tuple(str(entry.get(n, "")) for n in names))
+            change(content, kept, tuple(str(entry.get(n, "")) for n in names))
 
 
 def _card(loaded: FusedModel, name: str, trace: Trace | None, found: Inspection) -> StrategyCard:

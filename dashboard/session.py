@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from fusion_core.answers import Answer, answer_rows
 from fusion_core.asked import Asked
 from fusion_core.encoders import EncoderRoots
 from fusion_core.errors import RecordError
-from fusion_core.foreign import is_foreign
+from fusion_core.foreign import is_foreign, takes_prompt
 from fusion_core.influence import load_influence
 from fusion_core.model import FusedModel
 from fusion_core.neighbours import FusedIndex, build_index, load_index
@@ -81,6 +82,8 @@ def opener(folder: str, saying: Callable[[], AbstractContextManager[object]] = n
 def _load(place: Workplace, roots: EncoderRoots, saying: Callable[[], AbstractContextManager[object]]) -> FusedModel:
     """Load a model; a foreign one draws its donors from its record set."""
     asked = place.asked if place.asked.object or is_foreign(place.model) else Asked()
+    if asked.prompt and not asked.object and not takes_prompt(place.model):
+        asked = replace(asked, prompt="")  # it is for the decoders beside it
     drawn = None if place.records is None else (lambda: record_set(str(place.records)).records)
     with saying():
         loaded = open_fused(place.model, roots, asked, drawn)

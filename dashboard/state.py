@@ -152,6 +152,14 @@ def fill_more(content: str) -> None:
     remember("fills", (content, fills(content) + 1))
 
 
+def opened(content: str) -> None:
+    """Let go of what was asked for of another record: nobody waits for it any more."""
+    for what in ("judge", "start"):
+        kept = recall(what)
+        if isinstance(kept, tuple) and kept[0] != content:
+            remember(what, (content, ()))
+
+
 def noted(content: str, what: str) -> tuple[tuple[str, ...], ...]:
     """Return what the board asked for of this record since it was opened, such as maps to `judge` or to `start`."""
     kept = recall(what)

@@ -18,6 +18,7 @@ from dashboard.explaining import (
     Wanted,
     explain,
     explain_classes,
+    has_map,
     judge_map,
     moving_heads,
     removals,
@@ -32,6 +33,7 @@ from fusion_core.errors import CallError
 from fusion_core.question import DEFAULT_METHOD
 from fusion_core.types import Attribution, Seam, Trace
 from fusion_core.verify.faithfulness import RemovalTable
+from fusion_core.verify.removal import Told
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -87,7 +89,7 @@ class Work:
         more = self._classes(classes).joined(self._attributions(wanted, offered))
         judged = self._judged(more)
         self.meanwhile.empty()
-        stage = f"{[(w.name, len(more.explained.get(w.strategy, ()))) for w in wanted]}"
+        stage = f"{[(w.strategy, w.name, len(more.explained.get(w.strategy, ()))) for w in wanted]}"
         stage += f" {state.noted(self.content, 'judge')}"
         light = [trace for trace in self.found.traces if trace.strategy not in self.found.heavy]
         heads = {t.strategy: self._heads(t) for t in light if t.scores} if whole else {}
@@ -107,8 +109,10 @@ class Work:
 
     def _classes(self, classes: tuple[str, ...]) -> More:
         more = NOTHING_MORE
-        for start in range(0, len(classes), A_FEW):
-            few = classes[start : start + A_FEW]
+        step = 1 if self.found.heavy else A_FEW
+        for start in range(0, len(classes), step):
+            few = classes[start : start + step]
+            self.meanwhile.empty()  # where a click gets through
             make = partial(explain_classes, session.model(self.folder), self.found, few)
             more = more.joined(self._once("classes", few, make))
         return more
@@ -123,12 +127,12 @@ class Work:
         started = state.noted(self.content, "start")
         explained: dict[str, tuple[Explained, ...]] = {}
         for one in wanted:
-            spent = offered.seconds(one)
-            if spent is None:
+            cost = offered.of(one)
+            if cost is None:
                 continue
-            unasked = one.method == DEFAULT_METHOD and one.strategy not in self.found.heavy
-            if unasked or spent <= SLOW or (one.strategy, one.name) in started:
-                found = self._attribution(one, spent)
+            unasked = one.method == DEFAULT_METHOD and not cost["heavy"]
+            if unasked or cost["seconds"] <= SLOW or (one.strategy, one.name) in started:
+                found = self._attribution(one, cost["seconds"])
                 explained[one.strategy] = (found,) if found else ()
             elif one in partly:
                 explained[one.strategy] = (partly[one],)
@@ -180,6 +184,9 @@ class Work:
         for strategy, name, target, each in state.noted(self.content, "judge"):
             if strategy not in traces or target not in traces[strategy].prediction.classes:
                 continue
+            known = ("judged", (strategy, name, target, each)) in record_session.parts(self.opened, self.content)
+            if not known and not has_map(traces[strategy], more, name):
+                continue  # another one is shown by now
             make = partial(self._judge, traces[strategy], more, name, target, bool(each))
             found = self._once("judged", (strategy, name, target, each), make)
             if found is not None:
@@ -191,6 +198,14 @@ class Work:
         table = self._table(trace.strategy, target, each)
         return judge_map(loaded, self.found, trace, more, table, name, target, against_chance=each)
 
+    def _told(self, asked: object) -> Told:
+        """Go on with a test that a click broke off."""
+        kept = state.recall("removing")
+        if not isinstance(kept, tuple) or kept[:2] != (self.content, asked):
+            kept = (self.content, asked, [])
+            state.remember("removing", kept)
+        return Told(self._testing, kept[2])
+
     def _testing(self, done: int, planned: int) -> None:
         self.meanwhile.progress(done / planned, text=f"Testing the map: {done:,} of {planned:,} passes.")
 
@@ -200,7 +215,7 @@ class Work:
         tables: dict[object, RemovalTable] = kept[1] if isinstance(kept, tuple) and kept[0] == self.content else {}
         asked, loaded = (strategy, target, each), session.model(self.folder)
         if asked not in tables:
-            report = self._testing if strategy in self.found.heavy else None
-            tables[asked] = removals(loaded, self.found, strategy, target, each, report).answered_by(None)
+            told = self._told(asked) if strategy in self.found.heavy else None
+            tables[asked] = removals(loaded, self.found, strategy, target, each, told).answered_by(None)
         state.remember("removals", (self.content, tables))
         return tables[asked].answered_by(loaded.head(strategy))

@@ -12,7 +12,7 @@ CODES: dict[str, str] = {
     "audio_unsupported": "the file is not PCM, float, FLAC, Vorbis or Opus audio",
     "call_refused": "the command or its arguments cannot be used",
     "duplicate_id": "an earlier row has the same id",
-    "file_missing": "the row names a file that is not there",
+    "file_missing": "a file that is named is not there",
     "file_too_large": "the file is larger than what is read",
     "image_damaged": "the image cannot be decoded",
     "image_refused": "the image is outside the limits (1 to 40 million pixels)",

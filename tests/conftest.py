@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
         if "browser" in item.path.relative_to(ROOT).parts:
-            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=r"Timeout \d+ms"))
+            item.add_marker(pytest.mark.flaky(reruns=1, only_rerun=r"[Tt]imeout \d+ms"))
 
 
 def pytest_make_parametrize_id(val, argname):

@@ -14,11 +14,11 @@ function paintBadge(pane, look) {
   const [word, tone] = found ? BADGE[found.badge] : [offer ? offer.word : "testing the map\u2026", "muted"];
   if (button.textContent !== word) button.textContent = word;
   button.className = `judge badge ${tone}`;
-  button.disabled = !found && !offer?.ask;
+  button.disabled = !found && !offer?.run;
   button.title = found ? found.scopes[0].sentence : (offer?.title ?? "");
   button.setAttribute("aria-expanded", String(pane.board.ui.curves === pane.role));
   button.onclick = () => {
-    if (!found) return askTest(pane.board, offer.ask);
+    if (!found) return offer.run();
     const opens = pane.board.ui.curves !== pane.role;
     pane.board.set({ curves: opens ? pane.role : "" }, false);
   };
@@ -27,15 +27,23 @@ function paintBadge(pane, look) {
 // Under a heavy strategy a map is tested when somebody says so, who is told what it takes.
 function offerOf(pane) {
   const { heavy, test } = pane.card();
+  const { board } = pane;
   const ask = testOf(pane);
-  if (!heavy || pane.board.asked.has(JSON.stringify(ask))) return null;
+  if (!heavy) return null;
+  if (board.asked.has(JSON.stringify(ask))) return { word: "testing the map \u00b7 stop", run: () => endTest(board, ask) };
   if (!test) return { word: "not tested" };
-  return { word: `Test this map: about ${Math.round(test.seconds)} s`, title: `${test.passes} passes without some of the tokens`, ask };
+  const title = `${test.passes} passes without some of the tokens`;
+  return { word: `Test this map: about ${Math.round(test.seconds)} s`, title, run: () => askTest(board, ask) };
 }
 const testOf = (pane, each = "") => ({ strategy: pane.card().name, name: pane.mapName(), target: pane.board.target(), each });
 function askTest(board, ask) {
   board.asked.add(JSON.stringify(ask));
   board.ask({ judge: ask });
+  board.paint();
+}
+function endTest(board, ask) {
+  board.asked.delete(JSON.stringify(ask));
+  board.ask({ untest: ask });
   board.paint();
 }
 

@@ -75,7 +75,7 @@ class Board {
     Object.assign(this.ui, { hover: null, folded: true, zoom: 1 }, this.seeded(kept));
     this.told = null;
     this.asked = new Set(); // what was asked of the server about this record
-    this.started = new Set(data.started ?? []);
+    this.started = new Set((data.started ?? []).map((one) => JSON.stringify(one)));
     loadClip(this);
     buildStrip(this);
     this.arrange();
@@ -91,7 +91,7 @@ class Board {
     const { complete, stage } = this.data;
     if (complete) return;
     // Whether the map on the screen is true comes before what is not on the screen.
-    const wait = this.main().judged() || !this.main().mapName() ? 120 : 1500;
+    const wait = this.main().judged() || !this.main().mapName() || this.strategy().heavy ? 120 : 1500;
     this.filling = setTimeout(() => this.ask({ fill: stage }), wait);
   }
 

@@ -65,5 +65,6 @@ function paintHeads(board) {
     });
   });
   const moves = "Number: by how much taking that head out moves the logit of the strategy\u2019s own answer; where several pairs share a layer, the most one of them does.";
-  put(box, ...rows, el("p", "caption", `What each head reads on the whole: image cells, then a ribbon of words and one of frames. Colour begins above an even share. ${moves}`));
+  const said = board.strategy().heavy ? "" : moves;
+  put(box, ...rows, el("p", "caption", `What each head reads on the whole: image cells, then a ribbon of words and one of frames. Colour begins above an even share. ${said}`));
 }

@@ -33,7 +33,7 @@ function attentionScoresLook(pane) {
 function attributionLook(pane) {
   const { board } = pane;
   const chosen = pane.attribution();
-  if (!chosen) return { kind: "none", values: {}, most: 0, line: [waitingFor(board) ?? pane.waiting()] };
+  if (!chosen) return { kind: "none", values: {}, most: 0, line: [waitingFor(pane) ?? pane.waiting()] };
   const token = pane.token(board.active());
   const values = Object.fromEntries(Object.entries(chosen.scores).filter(([m]) => pane.axis(m))); // null: not finite
   const most = Math.max(0, ...Object.values(values).map(largest));

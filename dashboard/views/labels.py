@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fusion_core.reading.texts import show_text
 from fusion_core.types import Trace
-from fusion_core.words import LABELS, LEVELS, NO_ATTENTION, UNHEARD, begin, cut, say
+from fusion_core.words import AS_LOADED, LABELS, LEVELS, NO_ATTENTION, UNHEARD, begin, cut, say
 
 __all__ = [
     "LABELS",
@@ -57,6 +59,13 @@ def no_such_model(name: str) -> str:
         f"This link names the model {cut(show_text(name), 60)}, which is not opened here. A model that was fitted on "
         "this server is seen only in the browser that fitted it, the last four of each, until the server restarts."
     )
+
+
+def tracing(statuses: Iterable[str]) -> str:
+    """Return what is said while a record is traced under strategies of these statuses."""
+    if AS_LOADED in statuses:
+        return "Tracing the record: a second with a small model, a minute or more with a large one on a processor."
+    return "Tracing the record under every strategy: about a second."
 
 
 def waiting(ahead: int) -> str:

@@ -19,7 +19,7 @@ from fusion_core.foreign import siglip2 as siglip2
 from fusion_core.foreign import smolvlm as smolvlm
 from fusion_core.foreign import vilt as vilt
 from fusion_core.foreign.encoders_of import ModelStack, encoders_of, question_of, stack_of, states_spec
-from fusion_core.foreign.family import Family, Parts, family
+from fusion_core.foreign.family import Family, Parts, family, takes_prompt
 from fusion_core.foreign.folder import is_foreign
 from fusion_core.foreign.load import load_foreign
 
@@ -34,4 +34,5 @@ __all__ = [
     "question_of",
     "stack_of",
     "states_spec",
+    "takes_prompt",
 ]

@@ -12,7 +12,7 @@ from fusion_core.encoders.stack import EncoderStack
 from fusion_core.errors import CallError
 from fusion_core.fusion.head import Head
 from fusion_core.model import Background, pool_rows
-from fusion_core.tokens import encode_records
+from fusion_core.tokens import TokenSet, encode_records
 from fusion_core.types import Record, Tokens
 
 DONORS, FEWEST = 32, 4
@@ -34,16 +34,10 @@ def draw(stack: EncoderStack, head: Head, records: Sequence[Record], seed: int =
 
 
 def _donors(stack: EncoderStack, shuffled: Sequence[Record], count: int) -> dict[str, Tokens]:
-    """Return so many rows of each modality, of the first records that have it."""
-    drawn: dict[str, list[Record]] = {m: [] for m in stack.modalities}
-    for record in shuffled:
-        for m in record.present():
-            if m in drawn and len(drawn[m]) < count:
-                drawn[m].append(record)
-    chosen = list({r.id: r for own in drawn.values() for r in own}.values())
-    tokens, _ = encode_records(stack, chosen)
+    """Return so many rows of each modality, of the first records that have it and can be read."""
+    tokens = _encoded(stack, shuffled, count)
     if not len(tokens):
-        raise CallError(f"the record set has no record with {' or '.join(stack.modalities)} to draw donors from")
+        raise CallError(f"no record of the set has {' or '.join(stack.modalities)} that can be read, to be a donor")
     found = {}
     for m, index in tokens.index.items():
         having = index[index >= 0][:count]
@@ -52,6 +46,19 @@ def _donors(stack: EncoderStack, shuffled: Sequence[Record], count: int) -> dict
         longest = max(1, int(own.mask.sum(dim=1).max()))
         found[m] = own.first(longest).each(Tensor.float)
     return found
+
+
+def _encoded(stack: EncoderStack, shuffled: Sequence[Record], count: int) -> TokenSet:
+    """Encode the first records until so many of each modality could be read, or there are no more."""
+    having = {m: [record for record in shuffled if m in record.present()] for m in stack.modalities}
+    taken = count
+    while True:
+        chosen = list({r.id: r for own in having.values() for r in own[:taken]}.values())
+        tokens, _ = encode_records(stack, chosen)
+        read = {m: int((index >= 0).sum()) for m, index in tokens.index.items()}
+        if all(read.get(m, 0) >= count or taken >= len(own) for m, own in having.items()):
+            return tokens
+        taken *= 2
 
 
 def pass_seconds(head: Head, tokens: Mapping[str, Tokens]) -> float:

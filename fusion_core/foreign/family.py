@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fusion_core.asked import Asked
 from fusion_core.encoders import Encoder
 from fusion_core.errors import CallError, ModelError
-from fusion_core.foreign.folder import Folder
+from fusion_core.foreign.folder import Folder, read_config
 from fusion_core.foreign.head import ForeignHead
 from fusion_core.foreign.place import Place
 from fusion_core.registry import Registry
@@ -66,6 +67,12 @@ class Family:
 
 
 family: Registry[Family] = Registry("family")
+
+
+def takes_prompt(path: Path) -> bool:
+    """Return whether a directory holds a model that is told something beside the record."""
+    kind = str(read_config(path).get("model_type"))
+    return kind in family and family[kind].fusion == DECODER
 
 
 def family_of(folder: Folder) -> tuple[str, Family]:

@@ -22,7 +22,7 @@ import numpy as np
 from fusion_core.fusion import Head
 from fusion_core.model import FusedModel
 from fusion_core.types import Curve, Faithfulness, Tokens
-from fusion_core.verify.removal import POLICIES, Removal, Report, removal
+from fusion_core.verify.removal import POLICIES, Removal, Told, removal
 
 ORDERS = 20
 STEPS = 10
@@ -71,19 +71,19 @@ def removal_table(
     seed: int = 0,
     policy: str = "mean",
     each: bool = True,
-    report: Report | None = None,
+    told: Told | None = None,
 ) -> RemovalTable:
     """Measure 20 random orders and 100 random subsets of the tokens, of all modalities together and of each.
 
     tokens: one record, `[1, T_m, D_m]`. target: number of the class. each: False for all together only, which is a
-    quarter of the work. report: see `Removal.values`. Raises CallError for an unknown policy.
+    quarter of the work. told: who hears of the removals of all together. Raises CallError for an unknown policy.
     """
     prepared = removal(model, tokens, strategy, target, policy, seed)
     rng = np.random.default_rng(seed)
     wide = [m for m in prepared.own if each and prepared.scope(m).sum() >= FEWEST]
     present = {m for m, _ in prepared.places}
     names = [None, *(wide if len(present) > 1 else ())]
-    return RemovalTable(prepared, tuple(_scope(prepared, name, rng, report) for name in names), seed)
+    return RemovalTable(prepared, tuple(_scope(prepared, name, rng, None if name else told) for name in names), seed)
 
 
 def judge(table: RemovalTable, scores: Mapping[str, np.ndarray]) -> tuple[Faithfulness, ...]:
@@ -110,7 +110,7 @@ def most_passes(tokens: int) -> int:
     return ORDERS * steps + SUBSETS + 2 * (steps + len(BINS))
 
 
-def _scope(prepared: Removal, name: str | None, rng: np.random.Generator, report: Report | None) -> Scope:
+def _scope(prepared: Removal, name: str | None, rng: np.random.Generator, told: Told | None) -> Scope:
     inside = prepared.scope(name)
     places = inside.nonzero()[0]
     counts = np.unique(np.round(np.linspace(0, len(places), min(len(places), STEPS) + 1)).astype(int))
@@ -118,7 +118,7 @@ def _scope(prepared: Removal, name: str | None, rng: np.random.Generator, report
     # What random orders take out first is a random subset: those of the band are answered already.
     size = np.array([max(1, round(SUBSET_SHARE * len(places)))])
     kept, along = _without(len(inside), orders[:SUBSETS], size), _without(len(inside), orders[:ORDERS], counts)
-    values = prepared.values(np.concatenate([along, kept]), report)
+    values = prepared.values(np.concatenate([along, kept]), told)
     band = values[: len(along)].reshape(ORDERS, -1)
     return Scope(name or "all", inside, counts, band, ~kept, band[0, 0] - values[len(along) :])
 

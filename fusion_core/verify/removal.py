@@ -7,7 +7,7 @@ only combined.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -26,7 +26,17 @@ POLICIES = {
 }
 CHUNK = 64  # rows at once; more leave the processor's cache on long axes
 A_FEW = 4  # rows at once where somebody wants to hear of them: of models whose every row takes long
-Report = Callable[[int, int], None]
+
+
+@dataclass
+class Told:
+    """Who hears how many rows are answered and to answer, and what is answered so far.
+
+    Whoever raises in `report` ends the work; given again with its `parts`, it goes on from there.
+    """
+
+    report: Callable[[int, int], None]
+    parts: list[np.ndarray] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -49,17 +59,17 @@ class Removal:
         """Return which tokens belong to a modality, `bool [P]`; None for all."""
         return np.array([modality in (None, m) for m, _ in self.places], dtype=bool)
 
-    def values(self, kept: np.ndarray, report: Report | None = None) -> np.ndarray:
+    def values(self, kept: np.ndarray, told: Told | None = None) -> np.ndarray:
         """Return the class's centred logit (logit minus mean logit) for subsets of tokens `bool [N, P]`, `[N]`.
 
-        Equal subsets are answered once, and alike. `report` is told how many are answered and to answer, every few of
-        them; whoever raises in it ends this. Raises RecordError where the model answers with NaN or infinity.
+        Equal subsets are answered once, and alike; a few at a time where somebody is told. Raises RecordError where the
+        model answers with NaN or infinity.
         """
         rows, back = np.unique(kept, axis=0, return_inverse=True)
-        parts: list[np.ndarray] = []
-        for part in torch.from_numpy(rows).split(CHUNK if report is None else A_FEW):
-            if report is not None:
-                report(len(parts) * A_FEW, len(rows))
+        parts = told.parts if told else []
+        for part in torch.from_numpy(rows).split(A_FEW if told else CHUNK)[len(parts) :]:
+            if told:
+                told.report(len(parts) * A_FEW, len(rows))
             parts.append(self._values(part))
         found = np.concatenate(parts)
         if not np.isfinite(found).all():

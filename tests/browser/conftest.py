@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.browser.serving import READY, serving
 
@@ -103,6 +105,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     if call.when == "call" and report.outcome in ("failed", "rerun"):
         for place, one in enumerate(item.stash.get(OPENED, [])):
-            seen = one.page.inner_text("body")[:4_000]
-            report.sections.append((f"page {place + 1}: {one.page.url}", seen))
+            with suppress(PlaywrightError):  # a page that was closed shows nothing
+                seen = one.page.inner_text("body", timeout=2_000)[:4_000]
+                report.sections.append((f"page {place + 1}: {one.page.url}", seen))
     return report

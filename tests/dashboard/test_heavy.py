@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
+from dashboard import state
 from dashboard.costs import costs
+from dashboard.deeper import case_file
 from dashboard.explaining import Wanted, explain, explain_classes, judge_map, removals
 from dashboard.inspection import classes_left, inspect_record
+from dashboard.turns import Turns
 from dashboard.viewer import Selection
 from dashboard.views.board import Later, StrategyCard, payload
 from dashboard.views.labels import LABELS
@@ -17,6 +21,7 @@ from fusion_core.asked import Asked
 from fusion_core.attribute import problem
 from fusion_core.foreign import load_foreign
 from fusion_core.reading.records import read
+from fusion_core.verify.removal import Told
 from tests.conftest import SAMPLES
 from tests.fusion_core.foreign.tiny import FAMILIES
 
@@ -57,7 +62,8 @@ def test_what_it_costs_is_said_before(heavy):
     told = costs(model, found)
     usual = next(one for one in told.methods if one["name"] == USUAL)
     assert usual["heavy"]["clip"]["fusion"]["passes"] == 50
-    assert told.seconds(Wanted("clip", USUAL, "fusion", "red")) == usual["heavy"]["clip"]["fusion"]["seconds"]
+    assert told.of(Wanted("clip", USUAL, "fusion", "red")) == usual["heavy"]["clip"]["fusion"]
+    assert usual["heavy"]["clip"]["input"]["heavy"]
     tokens = sum(int(t.mask.sum()) for t in found.tokens.values())
     assert told.tests["clip"]["passes"] == 20 * 11 + 100 + 32 >= tokens
     later = Later(methods=told.methods, tests=told.tests)
@@ -72,10 +78,11 @@ def test_a_map_that_is_tested_says_how_far_it_is_and_comes_to_the_same(heavy):
     model, found = heavy
     (trace,) = found.traces
     heard: list[tuple[int, int]] = []
-    tables = [
-        removals(model, found, "clip", trace.target, False, report)
-        for report in (None, lambda done, planned: heard.append((done, planned)))
-    ]
+    ended = Told(lambda done, planned: heard.append((done, planned)) if done < 40 else 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        removals(model, found, "clip", trace.target, False, ended)
+    went_on = Told(lambda done, planned: heard.append((done, planned)), ended.parts)
+    tables = [removals(model, found, "clip", trace.target, False, told) for told in (None, went_on)]
     whole = {planned for _, planned in heard}
     assert [done for done, _ in heard] == list(range(0, whole.pop(), 4))
     assert whole == set()
@@ -105,3 +112,24 @@ def test_a_light_strategy_beside_it_keeps_what_comes_by_itself(heavy):
     _, found = heavy
     light = replace(found, heavy=frozenset())
     assert wanted_by(Selection("clip", view="attribution"), light) == []
+
+
+def test_its_case_file_is_without_what_takes_minutes(heavy, tmp_path):
+    model, found = heavy
+    record = found.traces[0].record
+    given = (lambda: model, record, "clip", "red", tmp_path, nullcontext, Turns())
+    short, whole = (case_file(*given, whole=whole).decode() for whole in (False, True))
+    assert "Integrated gradients" in whole or "integrated gradients" in whole
+    assert "integrated gradients" not in short.lower()
+    assert len(short) < len(whole)
+
+
+def test_what_was_asked_of_another_record_is_let_go(monkeypatch):
+    kept = {}
+    monkeypatch.setattr(state, "recall", kept.get)
+    monkeypatch.setattr(state, "remember", kept.__setitem__)
+    state.note("one", "judge", ("clip", "map", "red", ""))
+    state.opened("one")
+    assert state.noted("one", "judge")
+    state.opened("another")
+    assert not state.noted("one", "judge")
