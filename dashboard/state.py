@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from dashboard.uploads import OpenSet
 from fusion_core.reading.cells import MAX_ID_CHARACTERS
@@ -150,6 +151,17 @@ def fills(content: str) -> int:
 def fill_more(content: str) -> None:
     """Note that the board asked for more of this record."""
     remember("fills", (content, fills(content) + 1))
+
+
+def is_clicked() -> bool:
+    """Return whether the browser asks for something while a fragment runs.
+
+    Streamlit ends a whole run for the next one, but lets a fragment run to its end, and has no public way to ask.
+    """
+    run = get_script_run_ctx()
+    if run is None or not run.fragment_ids_this_run:
+        return False
+    return getattr(getattr(run.script_requests, "_state", None), "name", "") == "RERUN"
 
 
 def opened(content: str) -> None:

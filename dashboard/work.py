@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dashboard import record_session, session, state
@@ -103,16 +104,18 @@ class Work:
     def _silent(self, ahead: int) -> None:
         # Nothing is said while this waits behind a board that stands, but a click must get through.
         self.meanwhile.empty()
+        self._give_way()
 
     def _in_line(self, ahead: int) -> None:
         self.meanwhile.caption(waiting(ahead))
+        self._give_way()
 
     def _classes(self, classes: tuple[str, ...]) -> More:
         more = NOTHING_MORE
         step = 1 if self.found.heavy else A_FEW
         for start in range(0, len(classes), step):
             few = classes[start : start + step]
-            self.meanwhile.empty()  # where a click gets through
+            self._give_way()
             make = partial(explain_classes, session.model(self.folder), self.found, few)
             more = more.joined(self._once("classes", few, make))
         return more
@@ -146,8 +149,8 @@ class Work:
                 self._partly()[one] = Explained(one.method, partly)
             share = min(1.0, done / max(1, planned))
             words = f"{done:,} of {planned:,} passes, about {seconds * (1 - share):.0f} s left."
-            # Streamlit breaks a run off here when another one is asked for.
             self.meanwhile.progress(share, text=words)
+            self._give_way()
 
         try:
             make = partial(explain, session.model(self.folder), self.found, one, report)
@@ -208,6 +211,11 @@ class Work:
 
     def _testing(self, done: int, planned: int) -> None:
         self.meanwhile.progress(done / planned, text=f"Testing the map: {done:,} of {planned:,} passes.")
+        self._give_way()
+
+    def _give_way(self) -> None:
+        if state.is_clicked():
+            st.rerun(scope="fragment")
 
     def _table(self, strategy: str, target: str, each: bool) -> RemovalTable:
         """Return the removals of a strategy and a class; kept for the maps of the last few that were asked about."""

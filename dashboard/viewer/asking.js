@@ -13,6 +13,14 @@ const isSlow = (pane, cost) => cost.seconds > QUICK && (pane.board.ui.method !==
 const startOf = (pane) => ({ strategy: pane.card().name, name: pane.board.attributionName() });
 const isStarted = (pane) => pane.board.started.has(JSON.stringify(startOf(pane)));
 
+// Whether something that takes long is being worked out for what is shown.
+const isGoing = (board) =>
+  board.panes.some((pane) => {
+    if (pane.role === "difference") return false;
+    const map = pane.view() === "attribution" && isStarted(pane) && !pane.attribution();
+    return map || (pane.card().heavy && !pane.judged() && board.asked.has(JSON.stringify(testOf(pane))));
+  });
+
 // Why there is no map yet; nothing where the usual word for waiting will do.
 function waitingFor(pane) {
   const { board } = pane;

@@ -74,6 +74,8 @@ class Board {
     this.seed = seed;
     Object.assign(this.ui, { hover: null, folded: true, zoom: 1 }, this.seeded(kept));
     this.told = null;
+    this.held = false;
+    this.weighty = this.asksFor();
     this.asked = new Set(); // what was asked of the server about this record
     this.started = new Set((data.started ?? []).map((one) => JSON.stringify(one)));
     loadClip(this);
@@ -166,15 +168,25 @@ class Board {
   tell() {
     clearTimeout(this.pending);
     const told = () => {
+      this.held = isGoing(this) && !this.isWeighty();
+      if (this.held) return;
       const selection = { epoch: this.epoch, ...this.selection() };
       const text = JSON.stringify(selection);
       if (text === this.told) return;
       this.told = text;
       this.reported = JSON.stringify({ ...this.selection(), token: "" });
+      this.weighty = this.asksFor();
       this.report("selection", selection);
     };
     this.pending = setTimeout(told, 60);
   }
+
+  // What decides which maps are wanted. Anything else waits while one is worked out: each message breaks the work off.
+  asksFor() {
+    const { strategy, view, target, seam, method, against, beside } = this.selection();
+    return JSON.stringify([strategy, view, target, seam, method, against, beside]);
+  }
+  isWeighty = () => this.weighty !== this.asksFor();
 
   paint() {
     this.ui.view = this.main().view();
@@ -265,6 +277,7 @@ export default function ({ data: message, parentElement, setStateValue, setTrigg
     board.data = data;
     if (epoch !== data.epoch) board.adopt(data);
     else board.paint();
+    if (board.held) board.tell();
     if (was.stage !== data.stage || was.complete !== data.complete) board.fill();
   }
   return () => {

@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser.serving import READY
 from tests.browser.steps import choose, download, swap
 
 BADGE = re.compile("trusted|weak|no better than random")
@@ -102,6 +103,8 @@ def test_a_slow_method_says_what_it_costs_begins_when_asked_and_can_be_stopped(v
     offer.get_by_role("button", name="Start").click()
     page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ passes, about \d+ s left")).first.wait_for()
     offer.get_by_role("button", name="Stop").click()
+    expect(page.locator(READY)).to_be_attached(timeout=10_000)  # of a minute or so
+    expect(page.get_by_text(re.compile(r"[\d,]+ of [\d,]+ passes"))).to_have_count(0)
     expect(offer.get_by_role("button", name=re.compile("Start"))).to_be_visible()
 
 
