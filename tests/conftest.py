@@ -46,6 +46,15 @@ def pytest_make_parametrize_id(val, argname):
     return argname if isinstance(val, bytes) else None
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Print what a test that was tried again had run into: it passes, and the reason must not be lost."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"tried again: {report.nodeid}")
+        terminalreporter.line(report.longreprtext[-2_000:])
+        for name, seen in report.sections:
+            terminalreporter.line(f"--- {name}\n{seen}")
+
+
 def group(item) -> str:
     """Return what shares a worker: all of `truth`, each half of `browser`, else a file."""
     place = item.path.relative_to(ROOT).parts

@@ -109,12 +109,3 @@ def pytest_runtest_makereport(item, call):
                 seen = one.page.inner_text("body", timeout=2_000)[:4_000]
                 report.sections.append((f"page {place + 1}: {one.page.url}", seen))
     return report
-
-
-def pytest_terminal_summary(terminalreporter):
-    """Print what a test that was tried again had run into: it passes, and the reason must not be lost."""
-    for report in terminalreporter.stats.get("rerun", []):
-        terminalreporter.section(f"tried again: {report.nodeid}")
-        terminalreporter.line(report.longreprtext[-2_000:])
-        for name, seen in report.sections:
-            terminalreporter.line(f"--- {name}\n{seen}")

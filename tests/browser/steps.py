@@ -24,8 +24,8 @@ def number(text: str) -> float:
 
 def swap(visit, name: str) -> None:
     """Choose a strategy and wait until the board shows it."""
-    visit.page.click(f'[data-strategy="{name}"]')
-    visit.page.wait_for_selector(f'[data-strategy="{name}"][aria-checked="true"]')
+    card = f'[data-strategy="{name}"]'
+    press(visit.page.locator(card), visit.page.locator(f'{card}[aria-checked="true"]'))
 
 
 def choose(visit, control: str, value: str) -> None:
