@@ -11,6 +11,7 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
+from dashboard.__main__ import main as start
 from dashboard.compare_desk import offered_parts
 from dashboard.inspection import inspect_record
 from dashboard.options import workplaces
@@ -49,6 +50,21 @@ def opened(monkeypatch, *arguments, screen="inspect", **link):
     for name, value in {"screen": screen, **link}.items():
         app.query_params[name] = value
     return app.run()
+
+
+def test_a_prompt_for_the_decoders_beside_it_keeps_no_other_model_from_opening(monkeypatch, places):
+    model, records = places
+    app = opened(monkeypatch, "--model", model, "--records", records, "--prompt", "Which?", *NAMED)
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_prompt_that_no_model_is_told_is_refused_before_anything_opens(monkeypatch, capsys, places):
+    model, _ = places
+    monkeypatch.setattr(sys, "argv", ["dashboard", "--model", str(model), "--prompt", "Which?", *NAMED])
+    with pytest.raises(SystemExit):
+        start()
+    assert "--prompt is for decoders, and none is opened" in capsys.readouterr().err
 
 
 def test_no_training_record_is_offered_to_blame_for_an_answer_of_a_model_as_loaded(monkeypatch, places):
