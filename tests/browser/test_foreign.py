@@ -82,6 +82,18 @@ def test_what_takes_long_under_a_heavy_model_is_offered_with_its_cost(browser, t
         visit.context.close()
 
 
+def test_the_cause_is_looked_for_under_a_heavy_model_when_somebody_asks(browser):
+    with serving((sys.executable, "-m", "tests.browser.heavy_dashboard", "--no-browser")) as address:
+        visit = Visit(browser, address)
+        page = visit.open("/?screen=inspect&model=scene_qa&record=sq-test-0247")
+        panel = page.locator(".st-key-cause")
+        panel.get_by_role("button", name="Look for the cause").click()
+        expect(panel).to_contain_text("of belief")
+        expect(panel.get_by_role("button", name="Look for the cause")).to_have_count(0)
+        assert visit.complaints == []
+        visit.context.close()
+
+
 def test_heads_of_a_model_that_reads_each_label_are_named_by_it(browser, foreign):
     visit = Visit(browser, foreign)
     page = visit.open("/?screen=inspect&model=flava&record=sq-test-0001&layer=stream 1")
